@@ -1,0 +1,53 @@
+# inferd. `make help` lists the targets.
+
+PYTHON ?= python3
+EXTRA ?= cpu
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.serve ## Create .venv with what serving needs (EXTRA=gpu for CUDA)
+
+$(VENV)/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inferd needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA),otlp]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.serve
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA),dev]'
+	@touch $@
+
+.PHONY: serve
+serve: setup ## Serve model_repository/ on 127.0.0.1:8001 (metrics and health on 8002)
+	$(BIN)/inferd serve --config configs/local.yaml
+
+.PHONY: test
+test: $(VENV)/.dev ## Run every test
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Style, types, layers, generated code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_protos.py --check
+
+.PHONY: format
+format: $(VENV)/.dev ## Rewrite the sources in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: protos
+protos: $(VENV)/.dev ## Regenerate server/inferd/oip from protos/
+	$(BIN)/python scripts/generate_protos.py
