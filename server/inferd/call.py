@@ -1,0 +1,50 @@
+"""What the server knows of one call besides its request: the same on every transport.
+
+A transport builds it, the pipeline and the services read it, and whoever has something
+to say to the caller writes into `trailing`. It is not shared between calls.
+"""
+
+from collections.abc import Mapping
+
+from inferd.deadline import NEVER, Deadline
+
+EXPLAIN = "x-explain-latency"
+"""Request metadata: with the value 1 the answer carries a waterfall of where time went."""
+
+Value = str | bytes
+"""A metadata value: text, or bytes for a key that ends in `-bin`."""
+
+
+class Call:
+    """One call on its way through the server. Times are monotonic seconds."""
+
+    __slots__ = ("arrived", "deadline", "method", "metadata", "peer", "stages", "trailing")
+
+    def __init__(
+        self,
+        method: str,
+        *,
+        arrived: float,
+        deadline: Deadline = NEVER,
+        metadata: Mapping[str, Value] | None = None,
+        peer: str = "",
+    ) -> None:
+        #: The full path, e.g. `/inference.GRPCInferenceService/ModelInfer`.
+        self.method = method
+        #: When the call reached the transport.
+        self.arrived = arrived
+        #: The caller's own deadline; `NEVER` when it named none.
+        self.deadline = deadline
+        #: Request metadata, keys in lower case. The last of repeated keys.
+        self.metadata: Mapping[str, Value] = metadata or {}
+        #: Where the call came from, in gRPC's notation (`ipv4:127.0.0.1:5000`).
+        self.peer = peer
+        #: Metadata to send after the answer or the error.
+        self.trailing: list[tuple[str, Value]] = []
+        #: Where time went, in order: (stage, seconds). Filled when `explains`.
+        self.stages: list[tuple[str, float]] = []
+
+    @property
+    def explains(self) -> bool:
+        """Whether the caller asked where the time went."""
+        return self.metadata.get(EXPLAIN) == "1"

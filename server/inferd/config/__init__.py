@@ -1,0 +1,175 @@
+"""Configuration: frozen, validated at birth, unknown keys refused, units in the names.
+
+Every default is here and nowhere else; `configs/production.yaml` lists them all. Reading
+files and the environment is `inferd.app`'s business.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+MIB = 1024 * 1024
+
+
+class Section(BaseModel):
+    """The manners that all sections share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Server(Section):
+    """The process and its two listening sockets."""
+
+    name: str = "inferd"
+    """What `ServerMetadata` says. Clients that insist on Triton can have `triton`."""
+    host: str = "127.0.0.1"
+    """The address that gRPC and HTTP listen on."""
+    port: Port = 8001
+    """gRPC. 0: any free port."""
+    http_port: Port = 8002
+    """Metrics and health over HTTP. 0: any free port."""
+    reuse_port: bool = False
+    """Let another process listen on the same gRPC port (SO_REUSEPORT)."""
+    max_receive_bytes: Annotated[int, Field(gt=0)] = 64 * MIB
+    """The largest request. A larger one gets RESOURCE_EXHAUSTED."""
+    max_send_bytes: Annotated[int, Field(gt=0)] = 64 * MIB
+    """The largest answer."""
+    max_metadata_bytes: Annotated[int, Field(gt=0)] = 16 * 1024
+    """The largest request metadata."""
+    max_concurrent_streams: Annotated[int, Field(gt=0)] = 1024
+    """Calls in flight on one connection."""
+    max_concurrent_calls: Annotated[int, Field(ge=0)] = 0
+    """Calls in flight on all connections, a memory fuse. 0: no limit."""
+    keepalive_time_s: Positive = 7200.0
+    """Ping a silent client after this long."""
+    keepalive_timeout_s: Positive = 20.0
+    """Close the connection when a ping stays unanswered for this long."""
+    keepalive_min_client_interval_s: Positive = 10.0
+    """A client that pings more often is told to go away."""
+    max_connection_age_s: NotNegative = 0.0
+    """Ask clients to reconnect after this long, so that load spreads. 0: never."""
+    max_connection_age_grace_s: Positive = 30.0
+    """How long calls may go on after that."""
+    compression: Literal["none", "deflate", "gzip"] = "none"
+    """How answers are compressed."""
+    uvloop: bool = True
+    """Use uvloop where it is installed."""
+    thread_switch_interval_ms: Positive = 0.5
+    """How long a Python thread may keep the interpreter from the event loop."""
+    drain_pause_s: NotNegative = 0.0
+    """Between saying NOT_SERVING and refusing calls: time for balancers to notice."""
+    drain_s: Positive = 30.0
+    """How long calls in flight may take to finish once the server stops."""
+
+
+class Repository(Section):
+    """Where models come from and when they are loaded."""
+
+    paths: tuple[Path, ...] = (Path("model_repository"),)
+    """Directories of `<model>/<version>/model.onnx`. A model's name must be unique in all."""
+    control_mode: Literal["none", "poll", "explicit"] = "none"
+    """none: load everything once. poll: follow the directory. explicit: load what RPCs ask for."""
+    load_models: tuple[str, ...] = ()
+    """In explicit mode: the models to load at start. `*` is all."""
+    poll_s: Positive = 5.0
+    """How often poll mode looks at the directory."""
+    settle_s: NotNegative = 1.0
+    """A version directory must have been unchanged for this long: it may still be copied."""
+    load_threads: Annotated[int, Field(ge=1)] = 2
+    """Versions loaded at the same time."""
+    max_memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """What loaded models may take; the least recently used make room. 0: no limit."""
+    pinned: tuple[str, ...] = ()
+    """Models that are never evicted."""
+    version_labels: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    """Names for versions, e.g. `{digits: {stable: 1, canary: 2}}`; a call may use either."""
+    strict: bool = False
+    """Exit when a model fails to load at start, instead of serving the others."""
+
+
+class Inference(Section):
+    """Defaults for every model; a model's own `config.pbtxt` goes first."""
+
+    default_deadline_ms: Positive = 1000.0
+    """The deadline of a call whose caller named none."""
+    max_queue: Annotated[int, Field(ge=1)] = 2048
+    """Requests that wait for one model version before new ones are refused."""
+    default_max_batch_size: Annotated[int, Field(ge=1)] = 32
+    """`max_batch_size` of a model without a configuration whose graph has a batch dimension."""
+    inline_below_us: NotNegative = 100.0
+    """A run expected to be shorter than this happens on the event loop when nothing else
+    waits: handing it to a thread would take longer. 0: never."""
+    guard_ms: NotNegative = 0.5
+    """Kept back from every deadline for the way home."""
+    warmup_runs: Annotated[int, Field(ge=1)] = 5
+    """Timed runs of every bucket before a version is ready; they seed the latency model."""
+    max_elements: Annotated[int, Field(ge=1)] = 16 * MIB
+    """Elements in one tensor of a request."""
+
+
+class Runtime(Section):
+    """ONNX Runtime."""
+
+    intra_op_threads: Annotated[int, Field(ge=0)] = 0
+    """Threads in one run. 0: the cores divided by the model's instances."""
+    inter_op_threads: Annotated[int, Field(ge=0)] = 1
+    """Threads across operators, where a model asks for parallel execution."""
+    spinning: bool = False
+    """Let idle threads spin. Saves microseconds, costs a core."""
+
+
+class SharedMemory(Section):
+    """Tensors passed through shared memory instead of the wire."""
+
+    system: bool = False
+    """Allow clients to register POSIX shared memory. They name files in /dev/shm: trust them."""
+    max_region_bytes: Annotated[int, Field(gt=0)] = 1024 * MIB
+    """The largest region that may be registered."""
+
+
+class Log(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+    slow_ms: NotNegative = 1000.0
+    """A call that takes longer goes to the access log, as every failed one does. 0: all."""
+    access: bool = True
+    """Keep an access log of slow and failed calls."""
+
+
+class Traces(Section):
+    """OpenTelemetry traces, sent by OTLP over gRPC."""
+
+    endpoint: str = ""
+    """Where to send them, e.g. `http://127.0.0.1:4317`. Empty: no tracing."""
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """The share of calls traced when the caller has not decided."""
+    service_name: str = "inferd"
+
+
+class Telemetry(Section):
+    """What can be seen from outside."""
+
+    log: Log = Log()
+    traces: Traces = Traces()
+    latency_buckets_ms: tuple[Positive, ...] = (
+        0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000,
+    )  # fmt: skip
+    """Upper bounds of the latency histograms."""
+
+
+class Config(Section):
+    """Everything the server is told from outside."""
+
+    server: Server = Server()
+    repository: Repository = Repository()
+    inference: Inference = Inference()
+    runtime: Runtime = Runtime()
+    shared_memory: SharedMemory = SharedMemory()
+    telemetry: Telemetry = Telemetry()

@@ -1,0 +1,117 @@
+"""Every error this server raises on purpose.
+
+An error says what went wrong in the server's own words; the message is written for the
+caller and safe to send. What it means on the wire is decided in one place,
+`inferd.services.status`; nothing here knows of gRPC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class InferdError(Exception):
+    """Root of the tree."""
+
+    #: A short constant for programs, sent as `google.rpc.ErrorInfo.reason`.
+    reason: ClassVar[str] = "INTERNAL"
+    #: Seconds until a retry may succeed. None: unknown. Negative: a retry is pointless.
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field of a request that is wrong, and what was expected of it."""
+
+    field: str
+    description: str
+
+
+class InvalidRequest(InferdError):
+    """The request can never succeed as written."""
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(
+        self, message: str, *, field: str = "", violations: Sequence[Violation] = ()
+    ) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations) or ((Violation(field, message),) if field else ())
+
+
+class NotFound(InferdError):
+    """No such model, or no such version of it."""
+
+    reason = "NOT_FOUND"
+
+
+class Unimplemented(InferdError):
+    """The protocol has it, this server (or this configuration of it) does not."""
+
+    reason = "UNIMPLEMENTED"
+
+
+class Unavailable(InferdError):
+    """A part this call needs is not there now: starting, stopping or down."""
+
+    reason = "UNAVAILABLE"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotReady(Unavailable):
+    """The version is loading, draining or failed."""
+
+    reason = "NOT_READY"
+
+
+class Draining(Unavailable):
+    """The server is on its way out and admits nothing new."""
+
+    reason = "DRAINING"
+
+
+class Shed(Unavailable):
+    """Refused at the door, or evicted: there is more work than can be done in time."""
+
+    reason = "SHED"
+
+
+class DeadlineExceeded(InferdError):
+    """No answer could be ready in time."""
+
+    reason = "DEADLINE_EXCEEDED"
+    retry_after_s = -1.0
+
+
+class Infeasible(DeadlineExceeded):
+    """Refused at the door: the time left cannot hold even a run on an idle server."""
+
+    reason = "INFEASIBLE"
+
+
+class Expired(DeadlineExceeded):
+    """Dropped after admission, before its deadline: the answer would have been late."""
+
+    reason = "LATE_DROP"
+
+
+class ModelFailed(InferdError):
+    """The model raised. Details that are not the caller's business go to the log."""
+
+    reason = "MODEL_FAILED"
+    retry_after_s = -1.0
+
+
+class LoadFailed(InferdError):
+    """A model cannot be loaded; the message names the file or the field, and why."""
+
+    reason = "LOAD_FAILED"
+
+
+class Internal(InferdError):
+    """A bug of ours. The cause is in the log, not in the message."""
+
+    reason = "INTERNAL"

@@ -1,0 +1,1 @@
+"""Running models. The only package that imports `onnxruntime`."""
