@@ -18,7 +18,7 @@ Value = str | bytes
 class Call:
     """One call on its way through the server. Times are monotonic seconds."""
 
-    __slots__ = ("arrived", "deadline", "method", "metadata", "peer", "stages", "trailing")
+    __slots__ = ("arrived", "deadline", "method", "metadata", "peer", "span", "stages", "trailing")
 
     def __init__(
         self,
@@ -39,6 +39,8 @@ class Call:
         self.metadata: Mapping[str, Value] = metadata or {}
         #: Where the call came from, in gRPC's notation (`ipv4:127.0.0.1:5000`).
         self.peer = peer
+        #: The call's trace span, when it is traced; the batch that runs it links to it.
+        self.span: object | None = None
         #: Metadata to send after the answer or the error.
         self.trailing: list[tuple[str, Value]] = []
         #: Where time went, in order: (stage, seconds). Filled when `explains`.

@@ -1,0 +1,281 @@
+"""Answers single requests by running batches: the scheduler's shell.
+
+It has the clock, the futures and the instances; every decision is the scheduler's.
+Callers in a batch are strangers: whatever happens to one of them - cancelled, late,
+refused, poisonous - the others never notice.
+
+Requests that arrive in the same turn of the event loop are admitted together at its end,
+so that a burst becomes a batch and not a batch of one with a queue behind it.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from inferd.deadline import Clock
+from inferd.errors import Expired, Infeasible, InferdError, ModelFailed, NotReady, Shed
+from inferd.inference.batch import Batch, Stopper
+from inferd.inference.request import Request
+from inferd.inference.scheduling import Drop, LatencyModel, Reason, Run, Scheduler
+from inferd.telemetry.statistics import ModelStatistics
+
+#: libuv's timers have whole milliseconds: ask that much early rather than be late.
+TIMER_RESOLUTION_S = 0.001
+
+
+class BatchTracer(Protocol):
+    """Records a batch as a span that links to those of its members."""
+
+    def batch(
+        self, model: str, version: str, members: Sequence[object], *, rows: int, closed: str,
+        start_s: float, end_s: float,
+    ) -> None:  # fmt: skip
+        """Record one batch; `members` are the spans of the traced requests in it."""
+
+
+class Instance(Protocol):
+    """What runs batches, one at a time: a `Worker`, or a test's stand-in."""
+
+    def stopper(self) -> Stopper:
+        """Return what ends the next run."""
+
+    def submit(self, batch: Batch, done: Callable[[], None]) -> None:
+        """Run `batch` elsewhere, then call `done` on the event loop."""
+
+    def run_here(self, batch: Batch) -> None:
+        """Run `batch` now; returns when it has been run."""
+
+
+@dataclass(slots=True, eq=False)
+class _Active:
+    """A batch that is being run."""
+
+    run: Run
+    batch: Batch
+    instance: Instance
+    #: The earliest deadline among the members still waiting.
+    next_deadline: float
+
+
+class Batcher:
+    """Runs the requests to one model version. Lives on the event loop."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        instances: Sequence[Instance],
+        statistics: ModelStatistics,
+        *,
+        compute: LatencyModel,
+        inline_below_s: float,
+        guard_s: float,
+        clock: Clock,
+        tracer: BatchTracer | None = None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._idle = list(instances)
+        self._statistics = statistics
+        #: Seconds in the model alone, without hand-over: decides what runs on the loop.
+        self._compute = compute
+        self._inline_below_s = inline_below_s
+        self._guard_s = guard_s
+        self._clock = clock
+        self._tracer = tracer
+        self._loop = asyncio.get_running_loop()
+        self._arrivals: list[Request] = []
+        self._active: list[_Active] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._closed = False
+        self._drained: asyncio.Event = asyncio.Event()
+        statistics.queue_depth = self.waiting
+
+    def waiting(self) -> int:
+        """Return the requests that have not left the queue."""
+        return len(self._scheduler) + len(self._arrivals)
+
+    def submit(self, request: Request) -> None:
+        """Take in a request; its future gets the answer, or the reason for none."""
+        if self._closed:
+            raise NotReady("the model version has been unloaded", retry_after_s=None)
+        if not self._arrivals:
+            self._loop.call_soon(self._look_now)
+        self._arrivals.append(request)
+
+    def cancel(self, request: Request) -> None:
+        """Forget a request whose caller has gone. Its future is done."""
+        if request in self._arrivals:
+            self._arrivals.remove(request)
+        elif not self._scheduler.cancel(request):
+            self._stop_if_deserted(request)
+        self._notice_drained()
+
+    async def drain(self) -> None:
+        """Return when every request taken in has been answered; then take in no more."""
+        while self.waiting() or self._active:
+            self._drained.clear()
+            await self._drained.wait()
+        self._closed = True
+        if self._timer:
+            self._timer.cancel()
+
+    # -- one look: admit, drop, run ----------------------------------------------
+
+    def _look_now(self) -> None:
+        self._look(self._clock())
+
+    def _look(self, now: float) -> None:
+        if self._arrivals:
+            arrivals, self._arrivals = self._arrivals, []
+            self._refuse(self._scheduler.admit(now, arrivals), now)
+        self._refuse(self._scheduler.drop_late(now), now)
+        self._expire_running(now)
+        while self._idle and (run := self._scheduler.pick(now)):
+            self._start(run, now)
+            now = self._clock()
+        self._set_timer(now)
+        self._notice_drained()
+
+    def _start(self, run: Run, now: float) -> None:
+        instance = self._idle.pop()
+        requests = [ticket for ticket in run.tickets if isinstance(ticket, Request)]
+        for request in requests:
+            request.picked = now
+        batch = Batch(requests, instance.stopper())
+        active = _Active(run, batch, instance, min(request.deadline for request in requests))
+        self._active.append(active)
+        if self._runs_here(run):
+            instance.run_here(batch)
+            self._complete(active)
+        else:
+            instance.submit(batch, partial(self._come_back, active))
+
+    def _runs_here(self, run: Run) -> bool:
+        """Whether the run is shorter than the way to a thread and back."""
+        return self._inline_below_s > 0 and self._compute.predict(run.rows) < self._inline_below_s
+
+    def _come_back(self, active: _Active) -> None:
+        self._complete(active)
+        self._look_now()
+
+    def _complete(self, active: _Active) -> None:
+        now = self._clock()
+        batch, run = active.batch, active.run
+        self._active.remove(active)
+        self._idle.append(active.instance)
+        self._scheduler.finished(now, run, learn=batch.clean)
+        if batch.clean:
+            self._compute.observe(run.rows, batch.computed - batch.assembled)
+        self._record(run, batch)
+        for request, result in zip(batch.requests, batch.results, strict=True):
+            request.run_began, request.run_ended = batch.assembled, batch.computed
+            if request.gone:
+                continue
+            if isinstance(result, ModelFailed):
+                self._fail(request, ModelFailed(str(result)), "BACKEND", now)
+            elif now > request.deadline:
+                self._drop(request, _late(), Reason.LATE_DROP, now)
+            else:
+                request.future.set_result(result)
+
+    def _record(self, run: Run, batch: Batch) -> None:
+        self._statistics.batch_done(
+            size=len(batch.requests),
+            rows=run.rows,
+            reason=run.closed,
+            input_s=batch.assembled - batch.began,
+            infer_s=batch.computed - batch.assembled,
+            output_s=batch.ended - batch.computed,
+        )
+        if self._tracer is None:
+            return
+        spans = [request.span for request in batch.requests if request.span is not None]
+        if spans:
+            self._tracer.batch(
+                self._statistics.model,
+                self._statistics.version,
+                spans,
+                rows=run.rows,
+                closed=run.closed,
+                start_s=batch.began,
+                end_s=batch.ended,
+            )
+
+    # -- those who get no answer --------------------------------------------------
+
+    def _refuse(self, drops: Sequence[Drop], now: float) -> None:
+        for drop in drops:
+            request = drop.ticket
+            if isinstance(request, Request) and not request.gone:
+                self._drop(request, _error_of(drop), drop.reason, now)
+
+    def _expire_running(self, now: float) -> None:
+        """Answer the members of running batches whose deadline is about to pass."""
+        soon = now + self._guard_s
+        for active in self._active:
+            if active.next_deadline > soon:
+                continue
+            for request in active.batch.requests:
+                if request.deadline <= soon and not request.gone:
+                    self._drop(request, _late(), Reason.LATE_DROP, now)
+            alive = [each.deadline for each in active.batch.requests if not each.gone]
+            active.next_deadline = min(alive, default=math.inf)
+            if not alive:
+                active.batch.stop.now()
+
+    def _stop_if_deserted(self, request: Request) -> None:
+        for active in self._active:
+            if request in active.batch.requests:
+                if all(each.gone for each in active.batch.requests):
+                    active.batch.stop.now()
+                return
+
+    def _drop(self, request: Request, error: InferdError, reason: str, now: float) -> None:
+        self._statistics.dropped(reason, now - request.arrived)
+        request.future.set_exception(error)
+
+    def _fail(self, request: Request, error: InferdError, reason: str, now: float) -> None:
+        self._statistics.failed(reason, now - request.arrived)
+        request.future.set_exception(error)
+
+    # -- when to look again -------------------------------------------------------
+
+    def _set_timer(self, now: float) -> None:
+        """Wake up for the next decision that nothing else will wake us for."""
+        wake = self._scheduler.wake_at(now)
+        for active in self._active:
+            wake = min(wake, active.next_deadline - self._guard_s)
+        # A timer that rings too early costs one look; re-arming costs every call.
+        if wake >= self._timer_at or wake == math.inf:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer_at = wake
+        delay = max(0.0, wake - now - TIMER_RESOLUTION_S)
+        self._timer = self._loop.call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        # Up to a millisecond early: act as if it were time, or the loop would spin until then.
+        due, self._timer, self._timer_at = self._timer_at, None, math.inf
+        self._look(max(self._clock(), due))
+
+    def _notice_drained(self) -> None:
+        if not self._active and not self.waiting():
+            self._drained.set()
+
+
+def _late() -> InferdError:
+    return Expired("the answer would have come after the deadline")
+
+
+def _error_of(drop: Drop) -> InferdError:
+    match drop.reason:
+        case Reason.INFEASIBLE:
+            return Infeasible("the time left until the deadline is shorter than a run of the model")
+        case Reason.QUEUE_FULL:
+            return Shed("Exceeds maximum queue size", retry_after_s=drop.retry_after_s)
+        case _:
+            return _late()

@@ -1,0 +1,56 @@
+"""The rules that one model's queue is scheduled by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """What Triton calls a queue policy: the limits of one priority level."""
+
+    #: Requests waiting at most. 0: only the queue's own bound.
+    max_queue: int = 0
+    #: A request is given up after waiting this long. 0: never.
+    timeout_s: float = 0.0
+    #: Whether a request's own `timeout` parameter may shorten that.
+    allow_timeout_override: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How the requests to one model version are grouped and ordered."""
+
+    #: Rows in a batch at most; 1 for a model without a batch dimension.
+    max_batch: int = 1
+    #: Batches that run at the same time.
+    instances: int = 1
+    #: Requests waiting at most. Bounds memory, and worst-case waiting.
+    max_queue: int = 2048
+    #: How long the first request may wait for company though an instance is idle.
+    max_delay_s: float = 0.0
+    #: Sizes worth leaving with before `max_delay_s` is over.
+    preferred: tuple[int, ...] = ()
+    #: Kept back from every deadline for the way home.
+    guard_s: float = 0.0005
+    #: First come, first served, one batch at a time.
+    preserve_ordering: bool = False
+    #: Number of priority levels, 0 for none; the level of a request that names none.
+    levels: int = 0
+    default_level: int = 0
+    default_limits: Level = Level()
+    limits: Mapping[int, Level] = field(default_factory=dict)
+
+    def limits_of(self, level: int) -> Level:
+        """Return the limits of a priority level."""
+        return self.limits.get(level, self.default_limits)
+
+    @property
+    def enough(self) -> int:
+        """The rows at which waiting for more stops."""
+        return max(self.preferred, default=self.max_batch)
+
+
+def buckets_of(max_batch: int, preferred: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return the batch sizes that are warmed up: 1, 2, 4, … `max_batch`, and the preferred."""
+    powers = {1 << exponent for exponent in range(max_batch.bit_length())}
+    return tuple(sorted({*powers, max_batch, *preferred}))

@@ -1,0 +1,260 @@
+"""Earliest deadline first, in batches, and never a run for a caller who is already lost.
+
+An idle instance takes what is there at once. When more waits than fits, or when the
+tightest deadline cannot afford the largest batch, the size that loses the fewest callers
+wins; between equals, the one that serves most rows per second. Requests that a batch
+would make late stay in the queue, until they can no longer be answered in time even
+alone: then they are dropped, before their deadline, so that their callers learn it while
+it still helps.
+
+Head-limited batches (Clipper, NSDI 2017) shrink to one in overload and collapse; the look
+at who is lost, as in the window drop of Nexus (SOSP 2019), is what prevents it.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inferd.inference.scheduling.latency import LatencyModel
+from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.ticket import Ticket
+
+#: How many batches ahead the comparison of sizes looks.
+HORIZON = 8
+
+Entry = tuple[int, float, int, Ticket]
+"""A queue entry in its order: priority level, deadline (or arrival), sequence, ticket."""
+
+
+class Reason(StrEnum):
+    """Why a request will not be run."""
+
+    QUEUE_FULL = "QUEUE_FULL"
+    INFEASIBLE = "INFEASIBLE"
+    LATE_DROP = "LATE_DROP"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A request that is given up, and why."""
+
+    ticket: Ticket
+    reason: Reason
+    #: Seconds until a retry may be admitted; negative: a retry is pointless.
+    retry_after_s: float = -1.0
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """A batch that has left the queue. `finished` takes it back."""
+
+    tickets: tuple[Ticket, ...]
+    rows: int
+    picked_at: float
+    predicted_s: float
+    #: Why the batch was closed: full, idle, delay, deadline.
+    closed: str
+
+
+class Scheduler:
+    """Decides for one model version. Not thread-safe; it lives on the event loop."""
+
+    def __init__(self, policy: Policy, latency: LatencyModel) -> None:
+        self._policy = policy
+        self._latency = latency
+        self._queue: list[Entry] = []
+        self._rows = 0
+        self._sequence = 0
+        self._running = 0
+        self._waiting_in_level: dict[int, int] = {}
+        self._slots = 1 if policy.preserve_ordering else policy.instances
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Batches handed out and not finished."""
+        return self._running
+
+    def admit(self, now: float, tickets: Iterable[Ticket]) -> list[Drop]:
+        """Take in what has arrived since the last look; return what is refused."""
+        return [drop for ticket in tickets if (drop := self._refusal(now, ticket))]
+
+    def _refusal(self, now: float, ticket: Ticket) -> Drop | None:
+        """Queue a ticket, or say why not."""
+        if ticket.deadline < now + self._latency.predict(ticket.rows) + self._policy.guard_s:
+            return Drop(ticket, Reason.INFEASIBLE)
+        waiting = self._waiting_in_level.get(ticket.level, 0)
+        limit = self._policy.limits_of(ticket.level).max_queue
+        if len(self._queue) >= self._policy.max_queue or 0 < limit <= waiting:
+            drain_s = self._drain_s()
+            return Drop(
+                ticket, Reason.QUEUE_FULL, -1 if now + drain_s > ticket.deadline else drain_s
+            )
+        self._sequence += 1
+        ticket.sequence = self._sequence
+        insort(self._queue, self._entry(ticket))
+        self._rows += ticket.rows
+        self._waiting_in_level[ticket.level] = waiting + 1
+        return None
+
+    def cancel(self, ticket: Ticket) -> bool:
+        """Forget a waiting ticket whose caller has gone; False if it does not wait here."""
+        entry = self._entry(ticket)
+        at = bisect_left(self._queue, entry)
+        if at == len(self._queue) or self._queue[at][3] is not ticket:
+            return False
+        self._remove([at])
+        return True
+
+    def drop_late(self, now: float) -> list[Drop]:
+        """Take out what can no longer be answered in time, even by a run of its own."""
+        horizon = now + self._latency.predict(1) + self._policy.guard_s
+        late = [
+            at for at in self._late_candidates(horizon) if self._doomed(self._queue[at][3], now)
+        ]
+        drops = [Drop(self._queue[at][3], Reason.LATE_DROP) for at in late]
+        self._remove(late)
+        return drops
+
+    def pick(self, now: float) -> Run | None:
+        """Return the batch that should start now, or None. Call until it returns None."""
+        if not self._queue or self._running >= self._slots:
+            return None
+        head = self._queue[0][3]
+        available = self._rows if head.key is None else self._rows_like(head.key)
+        closed = self._closed_because(now, head, min(available, self._policy.max_batch))
+        if not closed:
+            return None
+        limit, too_tight = self._size(now, head.key)
+        chosen = list(self._fitting(head.key, limit, too_tight)) or [0]
+        tickets = tuple(self._queue[at][3] for at in chosen)
+        self._remove(chosen)
+        self._running += 1
+        rows = sum(ticket.rows for ticket in tickets)
+        return Run(tickets, rows, now, self._latency.predict(rows), closed)
+
+    def finished(self, now: float, run: Run, *, learn: bool = True) -> None:
+        """Take a run back. `learn` is False when its time says nothing (failed, stopped)."""
+        self._running -= 1
+        if learn:
+            self._latency.observe(run.rows, now - run.picked_at)
+
+    def wake_at(self, now: float) -> float:
+        """Return when to look again though nothing happens; infinity: no need."""
+        if not self._queue:
+            return math.inf
+        earliest = self._queue[0][3] if self._ordered_by_deadline else self._tightest()
+        wake = earliest.deadline - self._latency.predict(earliest.rows) - self._policy.guard_s
+        if self._policy.max_delay_s and self._running < self._slots:
+            wake = min(wake, self._queue[0][3].arrived + self._policy.max_delay_s)
+        return max(wake, now)
+
+    # -- the queue ---------------------------------------------------------------
+
+    @property
+    def _ordered_by_deadline(self) -> bool:
+        return not self._policy.levels and not self._policy.preserve_ordering
+
+    def _entry(self, ticket: Ticket) -> Entry:
+        order = ticket.arrived if self._policy.preserve_ordering else ticket.deadline
+        return (ticket.level, order, ticket.sequence, ticket)
+
+    def _remove(self, positions: Sequence[int]) -> None:
+        """Delete entries at ascending positions."""
+        for at in positions:
+            ticket = self._queue[at][3]
+            self._rows -= ticket.rows
+            self._waiting_in_level[ticket.level] -= 1
+        if positions and positions[-1] == len(positions) - 1:
+            del self._queue[: len(positions)]
+            return
+        for at in reversed(positions):
+            del self._queue[at]
+
+    def _late_candidates(self, horizon: float) -> Iterator[int]:
+        """Positions that may be late: a prefix when the queue is ordered by deadline alone."""
+        largest = self._latency.predict(self._policy.max_batch) - self._latency.predict(1)
+        for at, (_, _, _, ticket) in enumerate(self._queue):
+            if ticket.deadline < horizon + largest:
+                yield at
+            elif self._ordered_by_deadline:
+                return
+
+    def _doomed(self, ticket: Ticket, now: float) -> bool:
+        return ticket.deadline < now + self._latency.predict(ticket.rows) + self._policy.guard_s
+
+    def _tightest(self) -> Ticket:
+        return min((entry[3] for entry in self._queue), key=lambda ticket: ticket.deadline)
+
+    def _rows_like(self, key: Hashable) -> int:
+        return sum(entry[3].rows for entry in self._queue if entry[3].key == key)
+
+    def _drain_s(self) -> float:
+        """Seconds until the queue, as it stands, has been served."""
+        batches = math.ceil(self._rows / self._policy.max_batch)
+        return batches * self._latency.predict(self._policy.max_batch) / self._slots
+
+    # -- the size of a batch -----------------------------------------------------
+
+    def _closed_because(self, now: float, head: Ticket, rows: int) -> str:
+        """Say why a batch should leave now; empty when waiting for company is allowed."""
+        if rows >= self._policy.max_batch:
+            return "full"
+        if not self._policy.max_delay_s:
+            return "idle"
+        if rows >= self._policy.enough:
+            return "preferred"
+        if now >= head.arrived + self._policy.max_delay_s:
+            return "delay"
+        last_start = head.deadline - self._latency.predict(rows) - self._policy.guard_s
+        return "deadline" if now >= last_start else ""
+
+    def _size(self, now: float, key: Hashable) -> tuple[int, float]:
+        """Return the rows to take at most, and the deadline that is too tight to come along."""
+        top = min(self._rows, self._policy.max_batch)
+        finish = now + self._latency.predict(top) + self._policy.guard_s
+        if self._queue[0][3].deadline >= finish and self._ordered_by_deadline:
+            return top, -math.inf  # everyone can afford the largest batch there is
+        deadlines = sorted(e[3].deadline for e in self._queue if e[3].key == key)
+        best = min(self._sizes(len(deadlines)), key=lambda size: self._cost(size, deadlines, now))
+        return best, now + self._latency.predict(best) + self._policy.guard_s
+
+    def _sizes(self, waiting: int) -> Iterator[int]:
+        for bucket in self._latency.buckets:
+            yield bucket
+            if bucket >= waiting:
+                return
+
+    def _cost(self, size: int, deadlines: Sequence[float], now: float) -> tuple[int, float]:
+        """Return the requests lost if a batch of `size` left now, and the seconds per row."""
+        predict, guard = self._latency.predict, self._policy.guard_s
+        at, lost, free = 0, 0, now
+        for step in range(HORIZON):
+            rows = size if step == 0 else self._policy.max_batch
+            free += predict(min(rows, max(len(deadlines) - at, 1)))
+            first = bisect_left(deadlines, free + guard, lo=at)
+            lost += first - at
+            at = min(first + rows, len(deadlines))
+            if at == len(deadlines):
+                break
+        taken = max(min(size, len(deadlines)), 1)
+        return lost, predict(size) / taken
+
+    def _fitting(self, key: Hashable, limit: int, too_tight: float) -> Iterator[int]:
+        """Positions of the tickets that fit into a batch of `limit` rows, in order."""
+        rows = 0
+        for at, (_, _, _, ticket) in enumerate(self._queue):
+            if ticket.key != key or ticket.deadline < too_tight:
+                continue
+            if rows + ticket.rows > limit:
+                if rows:
+                    return
+                continue
+            rows += ticket.rows
+            yield at
+            if rows == limit:
+                return

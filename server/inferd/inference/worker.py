@@ -1,0 +1,63 @@
+"""The thread of one model instance: takes batches, runs them, posts each back once."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from inferd.deadline import Clock
+from inferd.errors import ModelFailed
+from inferd.inference.batch import Batch, Runner, Stopper
+
+log = logging.getLogger(__name__)
+
+Done = Callable[[], None]
+"""Called on the event loop when a batch has been run."""
+
+
+class Worker:
+    """Runs batches in order, on a thread of its own or, for short ones, on the caller's."""
+
+    def __init__(self, name: str, runner: Runner, clock: Clock) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[tuple[Batch, Done] | None] = SimpleQueue()
+        # A daemon: a model that hangs must not keep a dying process alive.
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def stopper(self) -> Stopper:
+        """Return what ends the next run."""
+        stopper: Stopper = self._runner.stop()
+        return stopper
+
+    def submit(self, batch: Batch, done: Done) -> None:
+        """Run `batch` on the thread, then call `done` on the event loop."""
+        self._jobs.put((batch, done))
+
+    def run_here(self, batch: Batch) -> None:
+        """Run `batch` now, on the calling thread."""
+        try:
+            batch.run(self._runner, self._clock)
+        except Exception:  # a bug of ours is this batch's failure, not the server's end
+            log.exception("a batch of %d failed", len(batch.requests))
+            batch.clean = False
+            failure = ModelFailed("the model could not be run; the server's log says why")
+            batch.results = [failure] * len(batch.requests)
+
+    def close(self, *, timeout_s: float) -> None:
+        """Let the thread end after its last batch, and wait for that a while."""
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            log.warning("%s is still running a batch; left behind", self._thread.name)
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            batch, done = job
+            self.run_here(batch)
+            with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits
+                self._loop.call_soon_threadsafe(done)

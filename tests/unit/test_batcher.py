@@ -1,0 +1,213 @@
+"""Callers in a batch are strangers. In virtual time, with an instance that only pretends."""
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from inferd.errors import Expired, Infeasible, ModelFailed, NotReady, Shed
+from inferd.inference.batch import Batch
+from inferd.inference.batcher import Batcher
+from inferd.inference.request import Request, Tensors
+from inferd.inference.scheduling import LatencyModel, Policy, Scheduler, buckets_of
+from inferd.telemetry.statistics import ModelStatistics
+
+RUN_S = 0.010
+
+
+class Stop:
+    stopped = False
+
+    def now(self) -> None:
+        self.stopped = True
+
+
+class PretendInstance:
+    """Takes `RUN_S` for any batch; adds one to every element; 13 is poison."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[float]] = []
+        self.stops: list[Stop] = []
+
+    def stopper(self) -> Stop:
+        self.stops.append(Stop())
+        return self.stops[-1]
+
+    def submit(self, batch: Batch, done: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(RUN_S, lambda: (self.run_here(batch), done()))
+
+    def run_here(self, batch: Batch) -> None:
+        self.batches.append([float(each.inputs["x"][0]) for each in batch.requests])
+        batch.run(self, asyncio.get_running_loop().time)
+
+    def stop(self) -> Stop:
+        return Stop()
+
+    def run(self, inputs: Tensors, outputs: object, stop: object) -> list[np.ndarray]:
+        if (inputs["x"] == 13).any():
+            raise ModelFailed("13 is not supported")
+        return [inputs["x"] + 1]
+
+
+class Fixture:
+    def __init__(self, *, max_batch: int = 4, max_queue: int = 8, guard_s: float = 0.001) -> None:
+        policy = Policy(max_batch=max_batch, max_queue=max_queue, guard_s=guard_s)
+        latency = LatencyModel(buckets_of(max_batch))
+        latency.seed(1, RUN_S)
+        self.instance = PretendInstance()
+        self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
+        self.loop = asyncio.get_running_loop()
+        self.batcher = Batcher(
+            Scheduler(policy, latency),
+            [self.instance],
+            self.statistics,
+            compute=LatencyModel(buckets_of(max_batch)),
+            inline_below_s=0.0,
+            guard_s=guard_s,
+            clock=self.loop.time,
+        )
+
+    def ask(self, value: float, *, within_s: float = 1.0) -> Request:
+        now = self.loop.time()
+        request = Request(
+            inputs={"x": np.array([value])},
+            outputs=("y",),
+            future=self.loop.create_future(),
+            rows=1,
+            deadline=now + within_s,
+            arrived=now,
+        )
+        self.batcher.submit(request)
+        return request
+
+    def leave(self, request: Request) -> None:
+        request.future.cancel()
+        self.batcher.cancel(request)
+
+
+async def answer(request: Request) -> float:
+    return float((await request.future)["y"][0])
+
+
+async def test_what_arrives_in_one_turn_runs_in_one_batch() -> None:
+    it = Fixture()
+
+    requests = [it.ask(value) for value in (1, 2, 3)]
+
+    assert [await answer(each) for each in requests] == [2, 3, 4]
+    assert it.instance.batches == [[1, 2, 3]]
+
+
+async def test_what_arrives_during_a_run_runs_next() -> None:
+    it = Fixture()
+    first = it.ask(1)
+    await asyncio.sleep(RUN_S / 2)
+    others = [it.ask(2), it.ask(3)]
+
+    await asyncio.gather(*(answer(each) for each in (first, *others)))
+
+    assert it.instance.batches == [[1], [2, 3]]
+
+
+async def test_a_caller_who_left_the_queue_is_never_run() -> None:
+    it = Fixture()
+    first = it.ask(1)
+    await asyncio.sleep(RUN_S / 2)
+    gone, stays = it.ask(2), it.ask(3)
+    it.leave(gone)
+
+    assert [await answer(first), await answer(stays)] == [2, 4]
+    assert it.instance.batches == [[1], [3]]
+
+
+@pytest.mark.parametrize("who", [0, 1, 2])
+async def test_a_caller_who_leaves_a_running_batch_harms_nobody(who: int) -> None:
+    it = Fixture()
+    requests = [it.ask(value) for value in (1, 2, 3)]
+    await asyncio.sleep(RUN_S / 2)
+    it.leave(requests[who])
+
+    left = [each for at, each in enumerate(requests) if at != who]
+    assert [await answer(each) for each in left] == [v + 1 for v in (1, 2, 3) if v != who + 1]
+    assert not it.instance.stops[0].stopped
+
+
+async def test_a_batch_that_everyone_has_left_is_stopped() -> None:
+    it = Fixture()
+    requests = [it.ask(value) for value in (1, 2)]
+    await asyncio.sleep(RUN_S / 2)
+
+    it.leave(requests[0])
+    assert not it.instance.stops[0].stopped
+    it.leave(requests[1])
+
+    assert it.instance.stops[0].stopped
+
+
+async def test_poison_fails_alone() -> None:
+    it = Fixture()
+    requests = [it.ask(value) for value in (1, 13, 2, 3)]
+
+    assert [await answer(requests[at]) for at in (0, 2, 3)] == [2, 3, 4]
+    with pytest.raises(ModelFailed, match="13 is not supported"):
+        await requests[1].future
+    assert it.statistics.failures["BACKEND"] == 1
+
+
+async def test_the_late_hear_of_it_before_their_deadline() -> None:
+    it = Fixture(max_batch=1)
+    first = it.ask(1)
+    await asyncio.sleep(0.001)
+    second = it.ask(2, within_s=0.015)
+
+    with pytest.raises(Expired):
+        await second.future
+
+    assert it.loop.time() <= 0.016
+    assert await answer(first) == 2
+    assert it.instance.batches == [[1]]
+
+
+async def test_a_running_member_is_told_at_its_deadline_and_the_rest_get_answers() -> None:
+    it = Fixture()
+    requests = [it.ask(1, within_s=0.0115), it.ask(2)]
+    it.instance.submit = lambda batch, done: it.loop.call_later(  # type: ignore[method-assign]
+        0.050, lambda: (it.instance.run_here(batch), done())
+    )
+
+    with pytest.raises(Expired):
+        await requests[0].future
+
+    assert it.loop.time() <= 0.0115
+    assert await answer(requests[1]) == 3
+
+
+async def test_the_hopeless_and_the_too_many_are_refused_at_once() -> None:
+    it = Fixture(max_queue=1)
+    hopeless = it.ask(1, within_s=0.005)
+    await asyncio.sleep(0)
+    requests = [it.ask(value) for value in (2, 3)]
+
+    with pytest.raises(Infeasible):
+        await hopeless.future
+    with pytest.raises(Shed, match="Exceeds maximum queue size") as shed:
+        await requests[1].future
+    assert shed.value.retry_after_s == pytest.approx(RUN_S)
+    assert it.loop.time() == 0.0
+
+
+async def test_draining_answers_everyone_and_then_takes_no_more() -> None:
+    it = Fixture(max_batch=1)
+    requests = [it.ask(value) for value in (1, 2)]
+
+    await it.batcher.drain()
+
+    assert [await answer(each) for each in requests] == [2, 3]
+    with pytest.raises(NotReady):
+        it.ask(3)
+
+
+async def test_draining_an_idle_batcher_returns() -> None:
+    await Fixture().batcher.drain()

@@ -1,0 +1,234 @@
+"""The scheduler's rules, one per test. Time is a number we pass in, in seconds."""
+
+import math
+
+import pytest
+
+from inferd.inference.scheduling import (
+    LatencyModel,
+    Level,
+    Policy,
+    Reason,
+    Run,
+    Scheduler,
+    Ticket,
+    buckets_of,
+)
+
+MS = 0.001
+
+
+def a_scheduler(*, base: float = 2 * MS, per_row: float = 0.1 * MS, **policy: object) -> Scheduler:
+    settings: dict[str, object] = {"max_batch": 8, "guard_s": 0.0, **policy}
+    rules = Policy(**settings)  # type: ignore[arg-type]
+    latency = LatencyModel(buckets_of(rules.max_batch, rules.preferred))
+    for bucket in latency.buckets:
+        latency.seed(bucket, base + per_row * bucket)
+    return Scheduler(rules, latency)
+
+
+def a_ticket(due: float = 1.0, *, rows: int = 1, arrived: float = 0.0, **rest: int) -> Ticket:
+    return Ticket(rows=rows, deadline=due, arrived=arrived, **rest)
+
+
+def picked(run: Run | None) -> list[Ticket]:
+    assert run is not None, "nothing was picked"
+    return list(run.tickets)
+
+
+def test_an_idle_instance_takes_what_is_there() -> None:
+    scheduler, ticket = a_scheduler(), a_ticket()
+
+    assert scheduler.admit(0.0, [ticket]) == []
+
+    run = scheduler.pick(0.0)
+    assert picked(run) == [ticket]
+    assert run is not None
+    assert run.closed == "idle"
+
+
+def test_the_earliest_deadline_goes_first() -> None:
+    scheduler = a_scheduler(max_batch=1)
+    late, soon = a_ticket(2.0), a_ticket(1.0)
+    scheduler.admit(0.0, [late, soon])
+
+    first = scheduler.pick(0.0)
+
+    assert picked(first) == [soon]
+    assert scheduler.pick(0.0) is None, "the only instance is busy"
+    assert first is not None
+    scheduler.finished(0.003, first)
+    assert picked(scheduler.pick(0.003)) == [late]
+
+
+def test_what_waits_leaves_together() -> None:
+    scheduler = a_scheduler(max_batch=4)
+    tickets = [a_ticket(1.0 + at) for at in range(6)]
+    scheduler.admit(0.0, tickets)
+
+    run = scheduler.pick(0.0)
+
+    assert picked(run) == tickets[:4]
+    assert run is not None
+    assert run.closed == "full"
+    assert len(scheduler) == 2
+
+
+def test_every_idle_instance_gets_work() -> None:
+    scheduler = a_scheduler(max_batch=1, instances=2)
+    scheduler.admit(0.0, [a_ticket() for _ in range(3)])
+
+    assert scheduler.pick(0.0)
+    assert scheduler.pick(0.0)
+    assert scheduler.pick(0.0) is None
+
+
+def test_a_request_is_not_split_over_batches() -> None:
+    scheduler = a_scheduler(max_batch=4)
+    tickets = [a_ticket(rows=3), a_ticket(rows=3)]
+    scheduler.admit(0.0, tickets)
+
+    assert picked(scheduler.pick(0.0)) == tickets[:1]
+
+
+def test_only_like_shapes_share_a_batch() -> None:
+    scheduler = a_scheduler()
+    wide = [Ticket(rows=1, deadline=1.0, arrived=0.0, key="wide") for _ in range(2)]
+    narrow = Ticket(rows=1, deadline=1.0, arrived=0.0, key="narrow")
+    scheduler.admit(0.0, [wide[0], narrow, wide[1]])
+
+    assert picked(scheduler.pick(0.0)) == wide
+
+
+def test_a_hopeless_request_is_refused_at_the_door() -> None:
+    scheduler = a_scheduler(base=5 * MS)
+    hopeless, fine = a_ticket(4 * MS), a_ticket(10 * MS)
+
+    drops = scheduler.admit(0.0, [hopeless, fine])
+
+    assert [(drop.ticket, drop.reason) for drop in drops] == [(hopeless, Reason.INFEASIBLE)]
+    assert drops[0].retry_after_s < 0
+    assert len(scheduler) == 1
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+    scheduler = a_scheduler(max_queue=2)
+    drops = scheduler.admit(0.0, [a_ticket() for _ in range(3)])
+
+    assert [drop.reason for drop in drops] == [Reason.QUEUE_FULL]
+    assert drops[0].retry_after_s == pytest.approx(2.8 * MS), "one full batch drains the queue"
+
+
+def test_no_retry_is_offered_beyond_the_deadline() -> None:
+    scheduler = a_scheduler(max_queue=8, max_batch=1)
+    drops = scheduler.admit(0.0, [a_ticket(10 * MS) for _ in range(9)])
+
+    assert drops[0].retry_after_s < 0
+
+
+def test_the_late_are_dropped_before_their_deadline() -> None:
+    scheduler = a_scheduler(base=5 * MS, max_batch=1)
+    scheduler.admit(0.0, [a_ticket(6 * MS), a_ticket(7 * MS)])
+    scheduler.pick(0.0)
+
+    wake = scheduler.wake_at(0.0)
+    assert wake == pytest.approx(7 * MS - 5.1 * MS)
+    assert scheduler.drop_late(wake) == []
+    drops = scheduler.drop_late(wake + 0.1 * MS)
+
+    assert [drop.reason for drop in drops] == [Reason.LATE_DROP]
+    assert len(scheduler) == 0
+
+
+def test_a_tight_deadline_shrinks_the_batch_rather_than_losing_the_call() -> None:
+    scheduler = a_scheduler(base=1 * MS, per_row=1 * MS)
+    tight = a_ticket(3.5 * MS)
+    scheduler.admit(0.0, [tight, *(a_ticket(1.0) for _ in range(7))])
+
+    run = scheduler.pick(0.0)
+
+    assert tight in picked(run)
+    assert run is not None
+    assert run.rows == 2, "three rows would be late for the tight one"
+
+
+def test_in_overload_the_batch_stays_big_and_the_tight_are_left() -> None:
+    scheduler = a_scheduler(base=8 * MS, per_row=0.1 * MS)
+    tight = [a_ticket(8.25 * MS) for _ in range(2)]
+    loose = [a_ticket(8.95 * MS) for _ in range(8)]
+    scheduler.admit(0.0, [*tight, *loose])
+
+    assert picked(scheduler.pick(0.0)) == loose, "two now would cost the eight after them"
+
+
+def test_a_cancelled_request_leaves_at_once() -> None:
+    scheduler = a_scheduler()
+    gone, stays = a_ticket(), a_ticket()
+    scheduler.admit(0.0, [gone, stays])
+
+    assert scheduler.cancel(gone)
+    assert not scheduler.cancel(gone)
+    assert picked(scheduler.pick(0.0)) == [stays]
+
+
+def test_waits_for_company_only_if_asked_to() -> None:
+    scheduler = a_scheduler(max_delay_s=4 * MS)
+    scheduler.admit(0.0, [a_ticket()])
+
+    assert scheduler.pick(1 * MS) is None
+    assert scheduler.wake_at(1 * MS) == pytest.approx(4 * MS)
+    run = scheduler.pick(4 * MS)
+    assert run is not None
+    assert run.closed == "delay"
+
+
+def test_a_preferred_size_ends_the_wait() -> None:
+    scheduler = a_scheduler(max_delay_s=4 * MS, preferred=(3,))
+    scheduler.admit(0.0, [a_ticket() for _ in range(3)])
+
+    run = scheduler.pick(0.0)
+
+    assert run is not None
+    assert run.closed == "preferred"
+
+
+def test_a_tight_deadline_ends_the_wait() -> None:
+    scheduler = a_scheduler(max_delay_s=40 * MS)
+    scheduler.admit(0.0, [a_ticket(10 * MS)])
+
+    assert scheduler.pick(1 * MS) is None
+    wake = scheduler.wake_at(1 * MS)
+    assert wake == pytest.approx(10 * MS - 2.1 * MS)
+    run = scheduler.pick(wake)
+    assert run is not None
+    assert run.closed == "deadline"
+
+
+def test_a_higher_priority_goes_first_whatever_its_deadline() -> None:
+    scheduler = a_scheduler(max_batch=1, levels=2, default_level=2)
+    low, high = a_ticket(1.0, level=2), a_ticket(9.0, level=1)
+    scheduler.admit(0.0, [low, high])
+
+    assert picked(scheduler.pick(0.0)) == [high]
+
+
+def test_a_level_has_its_own_bound() -> None:
+    limits = {2: Level(max_queue=1)}
+    scheduler = a_scheduler(levels=2, default_level=1, limits=limits)
+
+    drops = scheduler.admit(0.0, [a_ticket(level=2), a_ticket(level=2), a_ticket(level=1)])
+
+    assert [drop.ticket.level for drop in drops] == [2]
+
+
+def test_preserved_order_is_first_come_first_served_one_at_a_time() -> None:
+    scheduler = a_scheduler(max_batch=1, instances=4, preserve_ordering=True)
+    first, second = a_ticket(9.0, arrived=0.0), a_ticket(1.0, arrived=0.1)
+    scheduler.admit(0.1, [second, first])
+
+    assert picked(scheduler.pick(0.1)) == [first]
+    assert scheduler.pick(0.1) is None
+
+
+def test_an_empty_queue_asks_not_to_be_woken() -> None:
+    assert a_scheduler().wake_at(0.0) == math.inf
