@@ -85,7 +85,7 @@ class Scheduler:
 
     def _refusal(self, now: float, ticket: Ticket) -> Drop | None:
         """Queue a ticket, or say why not."""
-        if ticket.deadline < now + self._latency.predict(ticket.rows) + self._policy.guard_s:
+        if self._last_start(ticket) < now:
             return Drop(ticket, Reason.INFEASIBLE)
         waiting = self._waiting_in_level.get(ticket.level, 0)
         limit = self._policy.limits_of(ticket.level).max_queue
@@ -112,9 +112,8 @@ class Scheduler:
 
     def drop_late(self, now: float) -> list[Drop]:
         """Take out what can no longer be answered in time, even by a run of its own."""
-        horizon = now + self._latency.predict(1) + self._policy.guard_s
         late = [
-            at for at in self._late_candidates(horizon) if self._doomed(self._queue[at][3], now)
+            at for at in self._late_candidates(now) if self._last_start(self._queue[at][3]) <= now
         ]
         drops = [Drop(self._queue[at][3], Reason.LATE_DROP) for at in late]
         self._remove(late)
@@ -148,7 +147,7 @@ class Scheduler:
         if not self._queue:
             return math.inf
         earliest = self._queue[0][3] if self._ordered_by_deadline else self._tightest()
-        wake = earliest.deadline - self._latency.predict(earliest.rows) - self._policy.guard_s
+        wake = self._last_start(earliest)
         if self._policy.max_delay_s and self._running < self._slots:
             wake = min(wake, self._queue[0][3].arrived + self._policy.max_delay_s)
         return max(wake, now)
@@ -175,17 +174,18 @@ class Scheduler:
         for at in reversed(positions):
             del self._queue[at]
 
-    def _late_candidates(self, horizon: float) -> Iterator[int]:
+    def _late_candidates(self, now: float) -> Iterator[int]:
         """Positions that may be late: a prefix when the queue is ordered by deadline alone."""
-        largest = self._latency.predict(self._policy.max_batch) - self._latency.predict(1)
+        longest = self._latency.predict(self._policy.max_batch)
         for at, (_, _, _, ticket) in enumerate(self._queue):
-            if ticket.deadline < horizon + largest:
+            if ticket.deadline - longest - self._policy.guard_s <= now:
                 yield at
             elif self._ordered_by_deadline:
                 return
 
-    def _doomed(self, ticket: Ticket, now: float) -> bool:
-        return ticket.deadline < now + self._latency.predict(ticket.rows) + self._policy.guard_s
+    def _last_start(self, ticket: Ticket) -> float:
+        """When a run of its own must have begun for the answer to be in time."""
+        return ticket.deadline - self._latency.predict(ticket.rows) - self._policy.guard_s
 
     def _tightest(self) -> Ticket:
         return min((entry[3] for entry in self._queue), key=lambda ticket: ticket.deadline)
