@@ -15,9 +15,10 @@ import grpc
 import numpy as np
 import onnxruntime as ort
 from google.protobuf.message import Message
-from inferd_perf.repository import model_files
+from numpy.typing import NDArray
 
 from inferd.oip import grpc_service_pb2 as pb
+from inferd_perf.repository import model_files
 
 SERVICE = "inference.GRPCInferenceService"
 NUMPY_OF = {
@@ -34,6 +35,7 @@ NUMPY_OF = {
     "FP32": np.float32,
     "FP64": np.float64,
 }
+OIP_OF_NUMPY = {np.dtype(kind): name for name, kind in NUMPY_OF.items()}
 OIP_OF_ORT = {
     "tensor(bool)": "BOOL",
     "tensor(uint8)": "UINT8",
@@ -82,25 +84,28 @@ class PlainServicer:
     def __init__(self, models: dict[str, Model]) -> None:
         self._models = models
 
+    async def _model(self, name: str, context: grpc.aio.ServicerContext[Any, Any]) -> Model:
+        if name not in self._models:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"unknown model: '{name}'")
+        return self._models[name]
+
     async def ServerReady(  # noqa: N802
         self, _request: pb.ServerReadyRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ServerReadyResponse:
-        """Always ready: models are loaded before the port opens."""
+        """Say yes: models are loaded before the port opens."""
         return pb.ServerReadyResponse(ready=True)
 
     async def ModelReady(  # noqa: N802
         self, request: pb.ModelReadyRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ModelReadyResponse:
-        """Ready when it is there."""
+        """Say whether it was there at start."""
         return pb.ModelReadyResponse(ready=request.name in self._models)
 
     async def ModelMetadata(  # noqa: N802
         self, request: pb.ModelMetadataRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ModelMetadataResponse:
         """Describe the ONNX graph's inputs and outputs."""
-        model = self._models.get(request.name)
-        if model is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"unknown model: '{request.name}'")
+        model = await self._model(request.name, context)
         return pb.ModelMetadataResponse(
             name=request.name,
             versions=[model.version],
@@ -113,12 +118,10 @@ class PlainServicer:
         self, request: pb.ModelInferRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ModelInferResponse:
         """Decode, run, encode."""
-        model = self._models.get(request.model_name)
-        if model is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"unknown model: '{request.model_name}'")
+        model = await self._model(request.model_name, context)
         if len(request.inputs) != len(request.raw_input_contents):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "one raw content per input")
-        feeds = {
+        feeds: dict[str, NDArray[Any]] = {
             tensor.name: np.frombuffer(raw, NUMPY_OF[tensor.datatype]).reshape(tuple(tensor.shape))
             for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
         }
@@ -127,32 +130,26 @@ class PlainServicer:
         )
         values = model.session.run(model.outputs, feeds)
         for name, value in zip(model.outputs, values, strict=True):
-            datatype = "FP32" if value.dtype == np.float32 else datatype_of(value.dtype)
-            response.outputs.add(name=name, datatype=datatype, shape=value.shape)
+            response.outputs.add(name=name, datatype=OIP_OF_NUMPY[value.dtype], shape=value.shape)
             response.raw_output_contents.append(value.tobytes())
         return response
 
 
-def datatype_of(dtype: np.dtype[Any]) -> str:
-    """Return the protocol's name of a NumPy type."""
-    return next(name for name, kind in NUMPY_OF.items() if dtype == kind)
-
-
 def handlers(servicer: PlainServicer) -> grpc.GenericRpcHandler:
     """Bind the servicer's methods; `inferd.oip` has messages but no stubs."""
-    requests: dict[str, tuple[Handler, type[Message]]] = {
-        "ServerReady": (servicer.ServerReady, pb.ServerReadyRequest),
-        "ModelReady": (servicer.ModelReady, pb.ModelReadyRequest),
-        "ModelMetadata": (servicer.ModelMetadata, pb.ModelMetadataRequest),
-        "ModelInfer": (servicer.ModelInfer, pb.ModelInferRequest),
-    }
+    bindings: list[tuple[Handler, type[Message], type[Message]]] = [
+        (servicer.ServerReady, pb.ServerReadyRequest, pb.ServerReadyResponse),
+        (servicer.ModelReady, pb.ModelReadyRequest, pb.ModelReadyResponse),
+        (servicer.ModelMetadata, pb.ModelMetadataRequest, pb.ModelMetadataResponse),
+        (servicer.ModelInfer, pb.ModelInferRequest, pb.ModelInferResponse),
+    ]
     methods = {
-        name: grpc.unary_unary_rpc_method_handler(
+        method.__name__: grpc.unary_unary_rpc_method_handler(
             method,
             request_deserializer=request.FromString,
-            response_serializer=lambda message: message.SerializeToString(),
+            response_serializer=response.SerializeToString,
         )
-        for name, (method, request) in requests.items()
+        for method, request, response in bindings
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)
 

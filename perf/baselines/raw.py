@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from inferd_perf.repository import model_files
 from numpy.typing import NDArray
+
+from inferd_perf.repository import model_files
 
 NUMPY_OF = {
     "tensor(float)": np.float32,

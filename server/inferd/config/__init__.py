@@ -146,7 +146,7 @@ class Log(Section):
 class Traces(Section):
     """OpenTelemetry traces, sent by OTLP over gRPC."""
 
-    endpoint: str = ""
+    endpoint: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     """Where to send them, e.g. `http://127.0.0.1:4317`. Empty: no tracing."""
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """The share of calls traced when the caller has not decided."""

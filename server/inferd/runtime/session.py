@@ -174,8 +174,8 @@ def _array(value: Any) -> NDArray[Any]:
     count = int(np.prod(shape))
     if not count:
         return np.empty(shape, BF16.numpy)
-    bits = (ctypes.c_uint16 * count).from_address(value.data_ptr())
-    return np.frombuffer(bits, BF16.numpy).reshape(shape).copy()
+    address = ctypes.cast(value.data_ptr(), ctypes.POINTER(ctypes.c_uint16))
+    return np.ctypeslib.as_array(address, shape).copy()
 
 
 def _reason(error: Exception) -> str:

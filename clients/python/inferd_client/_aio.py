@@ -1,0 +1,290 @@
+"""The asyncio client."""
+
+import asyncio
+import random as random_numbers
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from inferd_client import _calls
+from inferd_client._answers import (
+    InferResult,
+    ModelMetadata,
+    ModelState,
+    ModelStatistics,
+    Parameters,
+    ServerMetadata,
+    StreamAnswer,
+)
+from inferd_client._calls import Answer, Ask, InferRequest, LoadParameters, Metadata
+from inferd_client._channel import (
+    DEFAULT_TARGET,
+    Options,
+    attempt_metadata,
+    channel_options,
+    raise_if_closed,
+    read_failure,
+)
+from inferd_client._errors import InferdError, mapping_of
+from inferd_client._retry import Attempts, RetryBudget, RetryPolicy
+from inferd_client._streams import Outgoing, answers_async
+from inferd_client._tensors import Tensor
+
+
+class AsyncClient:
+    """A connection to one server, for programs on asyncio. Make it inside the running loop::
+
+        async with AsyncClient("127.0.0.1:8001") as client:
+            answer = await client.infer("digits", {"pixels": pixels}, timeout_s=0.05)
+            answer["label"]  # int64 [rows, 1]
+
+    Cancelling a task that awaits a call cancels the call, on the server too.
+
+    Timeouts are required, in seconds, and cover everything: connecting, every attempt and
+    the waits between them. A timeout of zero or less raises `DeadlineExceeded` at once.
+
+    Every method raises `InferdError`, of the subclass that names what happened. Which
+    failures are retried first: see `RetryPolicy`.
+    """
+
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel = DEFAULT_TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Metadata = (),
+        options: Options = (),
+        retry: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = random_numbers.random,
+    ) -> None:
+        """Connect lazily to `host:port`, or use a channel, which stays the caller's to close.
+
+        Args:
+            target: The server's address or an open channel.
+            credentials: For TLS. None: plain text, fit for loopback only.
+            metadata: Sent with every call, e.g. `{"authorization": "Bearer ..."}`.
+            options: gRPC channel arguments, over the defaults: messages of up to 64 MiB
+                either way, no keepalive, none of gRPC's own retries.
+            retry: When to retry; None for the defaults.
+            clock: Monotonic, in seconds.
+            sleep: Waits for that many seconds between attempts.
+            random: Numbers in [0, 1) that spread the back-off.
+        """
+        self._owned = _open(target, credentials, options) if isinstance(target, str) else None
+        channel = target if self._owned is None else self._owned
+        self._rpcs = {method: _unary(channel, method) for method in _calls.UNARY}
+        self._stream = _bidirectional(channel)
+        self._metadata = _calls.pairs(metadata)
+        self._retry = retry or RetryPolicy()
+        self._budget = RetryBudget(self._retry)
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection. Calls under way raise `Cancelled`; later ones are misuse."""
+        if self._owned is not None:
+            await self._owned.close()
+
+    async def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Tensor],
+        *,
+        timeout_s: float,
+        version: str = "",
+        outputs: Sequence[str] | None = None,
+        request_id: str = "",
+        parameters: Parameters | None = None,
+        metadata: Metadata = (),
+        priority: int | None = None,
+        explain: bool = False,
+    ) -> InferResult:
+        """Run a model on one request.
+
+        Args:
+            model: The model's name.
+            inputs: An array per input, in the model's shapes, e.g. `[rows, 64]`; the dtype
+                decides the protocol's datatype. BYTES and BF16: see `BFloat16` and the README.
+            timeout_s: The time the answer is worth waiting for.
+            version: Of the model; empty for the highest that is ready.
+            outputs: The names of those wanted; None for all.
+            request_id: Echoed in the answer.
+            parameters: Values beside the tensors, for the model or the server.
+            metadata: Sent with this call, after the client's own.
+            priority: The protocol's `priority` parameter; None leaves it to the server.
+            explain: Ask the server to say where the time went (`InferResult.latency`).
+
+        Raises:
+            InvalidRequest: A tensor does not fit the model; `violations` names the fields.
+            NotFound: No such model, or no such version of it.
+            Unavailable: Loading, draining, shedding load, or out of reach.
+            DeadlineExceeded: No answer could be ready in time.
+            ServerError: The model failed on this request.
+        """
+        request = InferRequest(
+            model=model,
+            inputs=inputs,
+            version=version,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters or {},
+            priority=priority,
+        )
+        return await self._ask(_calls.infer(request, metadata=metadata, explain=explain), timeout_s)
+
+    def infer_stream(
+        self,
+        requests: Iterable[InferRequest] | AsyncIterable[InferRequest],
+        *,
+        timeout_s: float,
+        metadata: Metadata = (),
+    ) -> AsyncGenerator[StreamAnswer, None]:
+        """Run requests one after another on one stream; yield the answers as they come.
+
+        The timeout is for the whole stream, and nothing on it is retried. To stop early,
+        close the iterator (`contextlib.aclosing`); the rest is cancelled.
+
+        Raises:
+            InferdError: The stream broke. One request's failure is a `StreamAnswer`.
+        """
+        attempts = self._attempts(timeout_s)
+        rpc = self._stream(
+            timeout=attempts.remaining_s(self._clock()),
+            metadata=self._metadata + _calls.pairs(metadata),
+        )
+        return answers_async(rpc, Outgoing(requests))
+
+    async def server_live(self, *, timeout_s: float) -> bool:
+        """Return whether the process is up."""
+        return await self._ask(_calls.server_live(), timeout_s)
+
+    async def server_ready(self, *, timeout_s: float) -> bool:
+        """Return whether all models that should serve are ready."""
+        return await self._ask(_calls.server_ready(), timeout_s)
+
+    async def model_ready(self, model: str, *, timeout_s: float, version: str = "") -> bool:
+        """Return whether that version of the model, or with no version any, is ready."""
+        return await self._ask(_calls.model_ready(model, version), timeout_s)
+
+    async def server_metadata(self, *, timeout_s: float) -> ServerMetadata:
+        """Return the server's name, version and protocol extensions."""
+        return await self._ask(_calls.server_metadata(), timeout_s)
+
+    async def model_metadata(
+        self, model: str, *, timeout_s: float, version: str = ""
+    ) -> ModelMetadata:
+        """Return the model's inputs, outputs and versions.
+
+        Raises:
+            NotFound: No such model, or no such version of it.
+        """
+        return await self._ask(_calls.model_metadata(model, version), timeout_s)
+
+    async def repository_index(
+        self, *, timeout_s: float, ready: bool = False
+    ) -> tuple[ModelState, ...]:
+        """Return every model version in the repositories; with `ready`, only those."""
+        return await self._ask(_calls.repository_index(ready=ready), timeout_s)
+
+    async def load_model(
+        self, model: str, *, timeout_s: float, parameters: LoadParameters | None = None
+    ) -> None:
+        """Load the model, or load it again. Returns once it is ready.
+
+        `parameters` are the protocol's: `config` (JSON) and `file:<path>` (bytes).
+        """
+        await self._ask(_calls.load_model(model, parameters or {}), timeout_s)
+
+    async def unload_model(
+        self, model: str, *, timeout_s: float, unload_dependents: bool = False
+    ) -> None:
+        """Unload the model, once its calls in flight have finished."""
+        await self._ask(_calls.unload_model(model, unload_dependents=unload_dependents), timeout_s)
+
+    async def statistics(
+        self, model: str = "", *, timeout_s: float, version: str = ""
+    ) -> tuple[ModelStatistics, ...]:
+        """Return counts and times since loading, per version; with no name, of all models."""
+        return await self._ask(_calls.statistics(model, version), timeout_s)
+
+    async def _ask(self, ask: Ask[Answer], timeout_s: float) -> Answer:
+        attempts = self._attempts(timeout_s)
+        metadata = self._metadata + ask.metadata
+        while True:
+            rpc = self._rpcs[ask.method](
+                ask.message,
+                timeout=attempts.remaining_s(self._clock()),
+                metadata=attempt_metadata(metadata, attempts.failures),
+            )
+            try:
+                answer = await rpc
+            except grpc.aio.AioRpcError as failure:
+                await self._wait_or_raise(attempts, read_failure(failure))
+            except asyncio.CancelledError:
+                raise_if_closed()
+                raise
+            else:
+                attempts.succeeded()
+                return ask.read(answer, mapping_of(await rpc.trailing_metadata()))
+
+    async def _wait_or_raise(self, attempts: Attempts, error: InferdError) -> None:
+        wait_s = attempts.failed(error, self._clock())
+        if wait_s is None:
+            raise error
+        await self._sleep(wait_s)
+        if attempts.remaining_s(self._clock()) <= 0:
+            raise error  # it overslept
+
+    def _attempts(self, timeout_s: float) -> Attempts:
+        return Attempts(
+            self._retry,
+            self._budget,
+            now=self._clock(),
+            timeout_s=timeout_s,
+            random=self._random,
+        )
+
+
+def _open(
+    target: str, credentials: grpc.ChannelCredentials | None, options: Options
+) -> grpc.aio.Channel:
+    arguments = channel_options(options)
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=arguments)
+    return grpc.aio.secure_channel(target, credentials, options=arguments)
+
+
+def _unary(channel: grpc.aio.Channel, method: _calls.Method) -> Any:
+    return channel.unary_unary(
+        method.path,
+        request_serializer=method.request.SerializeToString,
+        response_deserializer=method.response.FromString,
+    )
+
+
+def _bidirectional(channel: grpc.aio.Channel) -> Any:
+    return channel.stream_stream(
+        _calls.STREAM.path,
+        request_serializer=_calls.STREAM.request.SerializeToString,
+        response_deserializer=_calls.STREAM.response.FromString,
+    )

@@ -1,0 +1,158 @@
+"""Servers as subprocesses: started on a free port, ready when the model says so, always ended."""
+
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from os import environ
+from pathlib import Path
+from typing import IO
+
+import grpc
+import psutil
+
+from inferd.oip import grpc_service_pb2 as pb
+from inferd_perf.payload import SERVICE_PATH
+from inferd_perf.sides import BASELINES, Side
+
+_HOST = "127.0.0.1"
+_POLL_S = 0.05
+_CALL_S = 10.0
+_STOP_S = 10.0
+
+
+class ServerFailed(Exception):
+    """A server under comparison did not start, or went away."""
+
+
+def free_port() -> int:
+    """Return a TCP port on loopback that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def placeholders(repository: Path, model: str, threads: int) -> dict[str, object]:
+    """Return what a command may name, with fresh ports."""
+    return {
+        "python": sys.executable,
+        "bin": Path(sys.executable).parent,
+        "baselines": BASELINES,
+        "repository": repository,
+        "model": model,
+        "threads": threads,
+        "port": free_port(),
+        "http_port": free_port(),
+    }
+
+
+class Server:
+    """A running server: its address, its readiness and what CPU it has used."""
+
+    def __init__(
+        self, side: Side, process: subprocess.Popen[bytes], target: str, log: Path
+    ) -> None:
+        self.side = side
+        self.target = target
+        self._process = process
+        self._log = log
+
+    def __repr__(self) -> str:
+        return f"<Server {self.side.name} pid={self._process.pid} at {self.target}>"
+
+    def failed(self, what: str) -> ServerFailed:
+        """Return an error that ends with what the server last wrote."""
+        tail = self._log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+        return ServerFailed(f"{self.side.name} {what}\n{tail}".rstrip())
+
+    def wait_until_ready(self, model: str, timeout_s: float) -> None:
+        """Return when the server and the model are ready.
+
+        Raises ServerFailed when it exits or is not ready in time.
+        """
+        until = time.monotonic() + timeout_s
+        with grpc.insecure_channel(self.target) as channel:
+            while not _is_ready(channel, model):
+                if self._process.poll() is not None:
+                    raise self.failed(f"exited with {self._process.returncode} before it was ready")
+                if time.monotonic() > until:
+                    raise self.failed(f"was not ready after {timeout_s:g} s")
+                time.sleep(_POLL_S)
+
+    def metadata(self, model: str) -> pb.ModelMetadataResponse:
+        """Ask for the model's inputs and outputs."""
+        request = pb.ModelMetadataRequest(name=model).SerializeToString()
+        return pb.ModelMetadataResponse.FromString(self._call("ModelMetadata", request))
+
+    def infer(self, request: bytes) -> bytes:
+        """Make one real call; return the serialised answer."""
+        return self._call("ModelInfer", request)
+
+    def _call(self, method: str, request: bytes) -> bytes:
+        with grpc.insecure_channel(self.target) as channel:
+            try:
+                answer: bytes = channel.unary_unary(SERVICE_PATH + method)(request, timeout=_CALL_S)
+            except grpc.RpcError as error:
+                code, details = error.code().name, error.details()
+                raise self.failed(f"answered {method} with {code}: {details}") from error
+        return answer
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds used so far, user and system, with live children."""
+        try:
+            root = psutil.Process(self._process.pid)
+            times = [process.cpu_times() for process in [root, *root.children(recursive=True)]]
+        except psutil.NoSuchProcess as error:
+            raise self.failed("went away") from error
+        return sum(t.user + t.system for t in times)
+
+
+def _is_ready(channel: grpc.Channel, model: str) -> bool:
+    server = pb.ServerReadyRequest().SerializeToString()
+    wanted = pb.ModelReadyRequest(name=model).SerializeToString()
+    try:
+        alive = channel.unary_unary(SERVICE_PATH + "ServerReady")(server, timeout=1.0)
+        loaded = channel.unary_unary(SERVICE_PATH + "ModelReady")(wanted, timeout=1.0)
+    except grpc.RpcError:
+        return False
+    return (
+        pb.ServerReadyResponse.FromString(alive).ready
+        and pb.ModelReadyResponse.FromString(loaded).ready
+    )
+
+
+@contextmanager
+def _process(
+    words: list[str], variables: Mapping[str, str], log: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        process = subprocess.Popen(
+            words, stdout=log, stderr=subprocess.STDOUT, env={**environ, **variables}
+        )
+    except OSError as error:
+        raise ServerFailed(f"cannot run {shlex.join(words)}: {error}") from error
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def running(side: Side, values: Mapping[str, object]) -> Iterator[Server]:
+    """Start the side's command; end the process on the way out, whatever happened."""
+    with ExitStack() as stack:
+        log = stack.enter_context(tempfile.NamedTemporaryFile(prefix=f"{side.name}-"))
+        process = stack.enter_context(
+            _process(side.words(values), side.variables(values), log.file)
+        )
+        yield Server(side, process, f"{_HOST}:{values['port']}", Path(log.name))

@@ -1,0 +1,53 @@
+"""The parties of a comparison: names and the commands behind them. Pure."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BASELINES = Path(__file__).resolve().parent.parent / "baselines"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One party of a comparison: a name and a command with placeholders."""
+
+    name: str
+    command: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def words(self, values: Mapping[str, object]) -> list[str]:
+        """Return the command line with its placeholders filled in."""
+        return [word.format_map(values) for word in shlex.split(self.command)]
+
+    def variables(self, values: Mapping[str, object]) -> dict[str, str]:
+        """Return the environment variables to set, with their placeholders filled in."""
+        return {name: text.format_map(values) for name, text in self.environment.items()}
+
+
+RAW = "raw"
+KNOWN = {
+    "inferd": Side(
+        "inferd",
+        "{bin}/inferd serve --repository {repository} --port {port} --http-port {http_port}",
+        {"INFERD__RUNTIME__INTRA_OP_THREADS": "{threads}"},
+    ),
+    "plain": Side(
+        "plain",
+        "{python} {baselines}/plain.py --repository {repository} --port {port} --threads {threads}",
+    ),
+    RAW: Side(
+        RAW,
+        "{python} {baselines}/raw.py --repository {repository} --model {model} --threads {threads}",
+    ),
+}
+
+
+def side_of(text: str) -> Side:
+    """Return a known side by its name, or the one that `NAME=COMMAND` describes."""
+    if text in KNOWN:
+        return KNOWN[text]
+    name, equals, command = text.partition("=")
+    if not equals or not name or not command.strip():
+        raise ValueError(f"'{text}' is neither one of {', '.join(KNOWN)} nor NAME=COMMAND")
+    return Side(name, command)

@@ -1,0 +1,165 @@
+"""The command line: `inferd serve`, `inferd check` and `inferd models`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from inferd import __version__
+from inferd.app.settings import ConfigError, load
+from inferd.config import Config
+from inferd.errors import InferdError
+
+#: Something to fix before it can work: configuration, repository, address.
+UNUSABLE = 2
+#: What `inferd models` waits for an answer.
+ASK_S = 5.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, or 2 when something must be fixed first."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except (ConfigError, InferdError, OSError) as error:
+        for line in str(error).splitlines():
+            _complain(line)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="inferd",
+        description="Serves ONNX models over gRPC, to callers with deadlines.",
+        epilog="`inferd COMMAND --help` explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"inferd {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_check(commands)
+    _add_models(commands)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve a model repository",
+        description="Serve a model repository. A flag goes over the environment"
+        " (INFERD__SECTION__KEY), the environment over the file, the file over the defaults.",
+    )
+    serve.set_defaults(command=_serve)
+    _add_config(serve)
+    serve.add_argument("--host", help="the address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="gRPC (8001); 0: any free port")
+    serve.add_argument("--http-port", type=int, help="metrics and health (8002); 0: any free port")
+    serve.add_argument(
+        "--control-mode",
+        choices=("none", "poll", "explicit"),
+        help="load everything once, follow the repository, or load what RPCs ask for (none)",
+    )
+    serve.add_argument(
+        "--load-model",
+        action="append",
+        metavar="NAME",
+        help="in explicit mode, load this model at start; may be repeated; * is all",
+    )
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="validate the configuration and the repository without serving",
+        description="Load and warm up every model once, and report everything that is wrong."
+        " Exits 2 if anything is.",
+    )
+    check.set_defaults(command=_check)
+    _add_config(check)
+
+
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser(
+        "models",
+        help="list what a running server serves",
+        description="Ask a running server for its repository index.",
+    )
+    models.set_defaults(command=_models)
+    models.add_argument("--host", default="127.0.0.1", help="where it listens (127.0.0.1)")
+    models.add_argument("--port", type=int, default=8001, help="its gRPC port (8001)")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML configuration")
+    parser.add_argument(
+        "--repository",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="a model repository (model_repository); may be repeated",
+    )
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    flags = vars(arguments)
+    places = {
+        "host": ("server", "host"),
+        "port": ("server", "port"),
+        "http_port": ("server", "http_port"),
+        "repository": ("repository", "paths"),
+        "control_mode": ("repository", "control_mode"),
+        "load_model": ("repository", "load_models"),
+    }
+    overrides: dict[str, Any] = {}
+    for flag, (section, key) in places.items():
+        if flags.get(flag) is not None:
+            overrides.setdefault(section, {})[key] = flags[flag]
+    return load(arguments.config, os.environ, overrides)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    from inferd.app.serve import run  # onnxruntime takes a while: not for `--help`
+
+    return run(config, _say)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    from inferd.app.check import check
+
+    wrong = 0
+    for what, problem in check(config):
+        if problem:
+            wrong += 1
+            _complain(f"{what}: {problem}")
+        else:
+            _say(f"{what}: ready to serve")
+    return UNUSABLE if wrong else 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    import inferd_client
+    from inferd.app.announce import table
+
+    address = f"{arguments.host}:{arguments.port}"
+    try:
+        with inferd_client.Client(address) as client:
+            index = client.repository_index(timeout_s=ASK_S)
+    except inferd_client.InferdError as error:
+        _complain(f"{address}: {error}")
+        return UNUSABLE
+    _say(table(index))
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - what a command is for
+
+
+def _complain(line: str) -> None:
+    print(f"inferd: {line}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,159 @@
+"""Serving: start, announce, wait for a signal, drain, stop.
+
+Start-up is nesting and shutdown is leaving: the models outlive the listeners, because calls
+in flight need them, and HTTP outlives gRPC, because somebody watches how it goes.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from inferd import __version__
+from inferd.app.announce import announcement
+from inferd.app.build import Parts, build
+from inferd.app.logs import Logs, logging_to
+from inferd.app.tracing import tracing
+from inferd.config import Config
+from inferd.errors import LoadFailed
+from inferd.inference.version import State
+from inferd.transport.grpcio.server import listening
+from inferd.transport.http import serving_http
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Between collections of the oldest generation: what a warm server keeps, it keeps for good.
+GC_THRESHOLDS = (50_000, 20, 100)
+
+
+def run(config: Config, say: Callable[[str], None]) -> int:
+    """Serve until a signal, and return the exit code: 0 after a complete drain.
+
+    `say` gets what a person at the terminal should read. Raises `LoadFailed` when the
+    repository cannot be read, `OSError` when an address cannot be listened on.
+    """
+    sys.setswitchinterval(config.server.thread_switch_interval_ms / 1000)
+    with (
+        logging_to(sys.stderr, config.telemetry.log) as logs,
+        asyncio.Runner(loop_factory=_loop_factory(config)) as runner,
+    ):
+        try:
+            return runner.run(_serve(config, logs, say))
+        except BaseExceptionGroup as group:
+            # A task group wraps what went wrong; the caller wants the thing itself.
+            raise _innermost(group) from group
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _loop_factory(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if config.server.uvloop:
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            return uvloop.new_event_loop
+    return None
+
+
+async def _serve(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
+    stop = _StopSignal()
+    with tracing(config.telemetry.traces, server_version=__version__) as tracer:
+        parts = build(config, logs, tracer)
+        try:
+            async with (
+                _background(parts),
+                _http(config, parts) as http_port,
+                listening(config.server, parts.routes, parts.pipeline) as port,
+            ):
+                failed = await _loaded(parts)
+                if failed and config.repository.strict:
+                    raise LoadFailed("; ".join(failed))
+                say(announcement(config, parts.models.index(), port=port, http_port=http_port))
+                gc.freeze()
+                await stop.wait()
+                await _leave(config, parts)
+        finally:
+            parts.open_inference.close()
+    log.info("stopped")
+    return 0
+
+
+async def _loaded(parts: Parts) -> list[str]:
+    """Wait for the first round of loading, and return what went wrong in it."""
+    changed = asyncio.Event()
+    unwatch = parts.models.watch(changed.set)
+    try:
+        while not parts.models.serving:
+            changed.clear()
+            await changed.wait()
+    finally:
+        unwatch()
+    gc.set_threshold(*GC_THRESHOLDS)
+    return [
+        f"{each.name}/{each.version}: {each.reason}"
+        for each in parts.models.index()
+        if each.state is State.FAILED
+    ]
+
+
+async def _leave(config: Config, parts: Parts) -> None:
+    """Tell everybody that we are going, and give them time to notice."""
+    log.info("draining: no new calls, at most %g s for those in flight", config.server.drain_s)
+    parts.health.drain()
+    parts.models.stop_serving()
+    await asyncio.sleep(config.server.drain_pause_s)
+
+
+@asynccontextmanager
+async def _background(parts: Parts) -> AsyncIterator[None]:
+    """Keep the models and the loop's lag sampler running."""
+    async with parts.models.running(), asyncio.TaskGroup() as tasks:
+        sampler = tasks.create_task(parts.lag.sample(), name="loop lag")
+        try:
+            yield
+        finally:
+            sampler.cancel()
+
+
+@asynccontextmanager
+async def _http(config: Config, parts: Parts) -> AsyncIterator[int]:
+    async with serving_http(
+        config.server.host,
+        config.server.http_port,
+        live=lambda: True,
+        ready=lambda: parts.models.serving,
+        model_ready=parts.models.is_ready,
+        metrics=parts.metrics.render,
+    ) as port:
+        yield port
+
+
+class _StopSignal:
+    """The first SIGINT or SIGTERM ends the wait; the second ends the process."""
+
+    def __init__(self) -> None:
+        self._received = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._receive, number)
+
+    async def wait(self) -> None:
+        """Return when the first signal has come."""
+        await self._received.wait()
+
+    def _receive(self, number: signal.Signals) -> None:
+        if self._received.is_set():
+            os.write(2, b"inferd: second signal, stopping at once\n")
+            os._exit(128 + number)
+        log.info("%s received", signal.Signals(number).name)
+        self._received.set()

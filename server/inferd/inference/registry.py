@@ -1,0 +1,211 @@
+"""What is served under which name, and where everything else stands.
+
+The registry holds no files and loads nothing; `Models` changes it, everyone reads it. A
+look-up on the hot path is one dictionary access: the table of names is rebuilt at every
+change, which are rare.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from inferd.errors import InferdError, NotFound, NotReady
+from inferd.inference.repository.layout import ModelFiles, Snapshot
+from inferd.inference.repository.planner import Key, Known
+from inferd.inference.version import ModelVersion, State
+
+Listener = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One line of the repository's index."""
+
+    name: str
+    #: Empty for a model that has no version, or none that could be looked at.
+    version: str
+    state: State
+    #: Why it is not ready, or what is wrong although it is.
+    reason: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One version of a model: what serves, and where a load stands."""
+
+    state: State = State.UNLOADED
+    reason: str = ""
+    #: What answers, also while it is being reloaded or drained.
+    version: ModelVersion | None = None
+    #: Of the files that `version` came from, and of those that failed last.
+    stamp: Hashable = None
+    failed_stamp: Hashable = None
+    #: Taken out to make room; comes back when somebody asks.
+    evicted: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Model:
+    """All that is known of one model."""
+
+    slots: dict[int, Slot] = field(default_factory=dict)
+    #: Why the model as a whole cannot be used.
+    problem: str = ""
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+class Registry:
+    """Models by name."""
+
+    def __init__(self, labels: Mapping[str, Mapping[str, int]]) -> None:
+        self._labels = labels
+        self._models: dict[str, Model] = {}
+        self._ready: dict[tuple[str, str], ModelVersion] = {}
+        self._listeners: list[Listener] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._models
+
+    def model(self, name: str) -> Model:
+        """Return what is known of a model; nothing yet, if it is new."""
+        if name not in self._models:
+            self._models[name] = Model(labels=self._labels.get(name, {}))
+        return self._models[name]
+
+    def slot(self, key: Key) -> Slot:
+        """Return the slot of a version, a new one if need be."""
+        return self.model(key[0]).slots.setdefault(key[1], Slot())
+
+    def keys(self, name: str | None = None) -> list[Key]:
+        """Return every version there is a slot for, of one model or of all."""
+        return [key for key, _ in self._slots(None if name is None else {name})]
+
+    def known(self, names: set[str] | None) -> Known:
+        """Return what the planner must know of the named models, or of all."""
+        slots = list(self._slots(names))
+        return Known(
+            # Evicted is as good as ready: it is there for whoever asks.
+            ready={key: slot.stamp for key, slot in slots if slot.version or slot.evicted},
+            failed={key: slot.failed_stamp for key, slot in slots if slot.failed_stamp},
+        )
+
+    def forgive(self, name: str) -> None:
+        """Let what failed be tried again: somebody asked for it."""
+        for _, slot in self._slots({name}):
+            slot.failed_stamp = None
+
+    def problem(self, name: str) -> str:
+        """Return what is wrong with a model or with the last load of its versions."""
+        model = self._models[name]
+        failures = [slot.reason for slot in model.slots.values() if slot.failed_stamp]
+        return model.problem or "; ".join(failures)
+
+    def forget_missing(self, snapshot: Snapshot, names: set[str] | None) -> None:
+        """Drop what serves nothing any more and has left the disk."""
+        for (name, number), slot in list(self._slots(names)):
+            if _is_history(slot, number, snapshot.models.get(name)):
+                del self._models[name].slots[number]
+        for name, model in list(self._models.items()):
+            in_scope = names is None or name in names
+            if in_scope and not model.slots and name not in snapshot.models:
+                del self._models[name]
+        self.publish()
+
+    def _slots(self, names: set[str] | None) -> Iterator[tuple[Key, Slot]]:
+        for name, model in self._models.items():
+            if names is None or name in names:
+                for number, slot in model.slots.items():
+                    yield (name, number), slot
+
+    def evicted(self, name: str, version: str) -> Key | None:
+        """Return the version that a call means, if it is one that comes back on demand."""
+        model = self._models.get(name)
+        if model is None:
+            return None
+        number = self._number(model, version) if version else None
+        candidates = (n for n, slot in model.slots.items() if slot.evicted)
+        return max(((name, n) for n in candidates if number in (None, n)), default=None)
+
+    def find(self, name: str, version: str = "") -> ModelVersion | None:
+        """Return a ready version: by number or label, or the highest one."""
+        return self._ready.get((name, version))
+
+    def missing(self, name: str, version: str) -> InferdError:
+        """Return why `find` found nothing, in the words that Triton's clients look for."""
+        model = self._models.get(name)
+        if model is None:
+            return NotFound(f"Request for unknown model: '{name}' is not found")
+        if not version:
+            loading = any(each.state in _COMING for each in model.slots.values())
+            text = f"Request for unknown model: '{name}' has no available versions"
+            return NotReady(text) if loading else NotFound(_with(text, self.problem(name)))
+        slot = model.slots.get(self._number(model, version))
+        if slot is None or (slot.state is State.UNLOADED and not slot.evicted):
+            text = f"Request for unknown model: '{name}' version {version} is not found"
+            return NotFound(_with(text, model.problem))
+        return NotReady(_with(f"'{name}' version {version} is not at ready state", slot.reason))
+
+    def index(self, *, ready_only: bool = False) -> list[IndexEntry]:
+        """Return every model and version, in order."""
+        entries = []
+        for name in sorted(self._models):
+            model = self._models[name]
+            if model.problem or not model.slots:
+                state = State.FAILED if model.problem else State.UNLOADED
+                entries.append(IndexEntry(name, "", state, model.problem))
+            entries += [
+                IndexEntry(name, str(number), slot.state, slot.reason)
+                for number, slot in sorted(model.slots.items())
+            ]
+        return [each for each in entries if not ready_only or each.state is State.READY]
+
+    def versions(self) -> list[ModelVersion]:
+        """Return every version that has something loaded."""
+        return [
+            slot.version
+            for model in self._models.values()
+            for slot in model.slots.values()
+            if slot.version
+        ]
+
+    def publish(self) -> None:
+        """Make the changes visible to callers and listeners."""
+        self._ready = {}
+        for name, model in self._models.items():
+            ready = {
+                number: slot.version
+                for number, slot in sorted(model.slots.items())
+                if slot.version and slot.version.ready
+            }
+            for number, version in ready.items():
+                self._ready[name, str(number)] = version
+                self._ready[name, ""] = version  # ascending: the highest stays
+                version.labels = tuple(
+                    label for label, meant in model.labels.items() if meant == number
+                )
+            for label, number in model.labels.items():
+                if number in ready:
+                    self._ready[name, label] = ready[number]
+        for listener in tuple(self._listeners):
+            listener()
+
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after every change; the result ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _number(self, model: Model, version: str) -> int:
+        if version in model.labels:
+            return model.labels[version]
+        return int(version) if version.isascii() and version.isdecimal() else 0
+
+
+_COMING = (State.LOADING, State.WARMING)
+
+
+def _is_history(slot: Slot, number: int, files: ModelFiles | None) -> bool:
+    gone = files is None or number not in files.versions
+    return gone and slot.version is None
+
+
+def _with(text: str, reason: str) -> str:
+    return f"{text}: {reason}" if reason else text

@@ -1,0 +1,226 @@
+"""What `config.pbtxt` may say, in Triton's field names: the part of it that inferd does.
+
+The types say what one field may hold; what fields may not say together is in
+`contradictions`, and what inferd does not do at all is in `unsupported`. A field that is
+left out stays out here: `completion` fills it in from the graph.
+
+Two things are accepted and change nothing, because tools write them and no answer
+depends on them: the names of instance groups, and Triton's hints about copying
+(`input_pinned_memory`, `output_pinned_memory`, `gather_kernel_buffer_threshold`,
+`eager_batching`).
+"""
+
+from functools import cached_property
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+
+from inferd.inference.repository.parameters import Options, options_from
+from inferd.runtime.datatypes import BY_CONFIG
+
+PLATFORM = "onnxruntime_onnx"
+BACKEND = "onnxruntime"
+MODEL_FILENAME = "model.onnx"
+
+#: More sessions of one model, or more priority levels, than any machine has use for.
+MAX_INSTANCES = 256
+MAX_PRIORITY_LEVELS = 256
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], Strict(False)]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+UInt32 = Annotated[int, Field(ge=0, lt=2**32)]
+UInt64 = Annotated[int, Field(ge=0, lt=2**64)]
+
+
+def _known_data_type(name: str) -> str:
+    if name not in BY_CONFIG:
+        raise ValueError(f"should be one of {', '.join(BY_CONFIG)}")
+    return name
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("should be valid Unicode") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+DataTypeName = Annotated[str, AfterValidator(_known_data_type)]
+
+
+class Part(BaseModel):
+    """The manners that all parts share."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class Input(Part):
+    """One input of the graph."""
+
+    name: Text = ""
+    data_type: DataTypeName | None = None
+    """None: the graph's."""
+    dims: Many[Int64] = ()
+    """Without the batch dimension, -1 is any. Empty: the graph's."""
+    optional: bool = False
+    """Requests may leave it out; the graph must have a default for it."""
+
+
+class Output(Part):
+    """One output of the graph that is served."""
+
+    name: Text = ""
+    data_type: DataTypeName | None = None
+    """None: the graph's."""
+    dims: Many[Int64] = ()
+    """Without the batch dimension, -1 is any. Empty: the graph's."""
+    label_filename: Text = ""
+    """A file in the model's directory, one label per line, for the classification extension."""
+
+
+class Latest(Part):
+    """Serve the highest version numbers."""
+
+    num_versions: Annotated[UInt32, Field(ge=1)] = 1
+
+
+class All(Part):
+    """Serve every version."""
+
+
+class Specific(Part):
+    """Serve the versions that are listed."""
+
+    versions: Many[Annotated[Int64, Field(ge=1)]] = ()
+
+
+class VersionPolicy(Part):
+    """Which of the versions on disk are served: one of the three."""
+
+    latest: Latest | None = None
+    all: All | None = None
+    specific: Specific | None = None
+
+
+class InstanceGroup(Part):
+    """Sessions of the model on one kind of device."""
+
+    name: Text = ""
+    kind: Literal["KIND_AUTO", "KIND_GPU", "KIND_CPU"] = "KIND_AUTO"
+    count: Annotated[Int32, Field(ge=0, le=MAX_INSTANCES)] = 1
+    """Sessions per device. 0 is 1."""
+    gpus: Many[Annotated[Int32, Field(ge=0)]] = ()
+    """Device numbers. Empty: every GPU."""
+
+
+class QueuePolicy(Part):
+    """Limits of a priority level."""
+
+    timeout_action: Literal["REJECT", "DELAY"] = "REJECT"
+    default_timeout_microseconds: UInt64 = 0
+    """How long a request may wait. 0: until its deadline."""
+    allow_timeout_override: bool = False
+    """Whether a request's `timeout` parameter may shorten that."""
+    max_queue_size: UInt32 = 0
+    """Requests that wait at most. 0: only the server's own bound."""
+
+
+class DynamicBatching(Part):
+    """How requests are grouped."""
+
+    preferred_batch_size: Many[Int32] = ()
+    max_queue_delay_microseconds: UInt64 = 0
+    """How long the first request may wait for company."""
+    preserve_ordering: bool = False
+    priority_levels: Annotated[UInt64, Field(le=MAX_PRIORITY_LEVELS)] = 0
+    """1 is the most urgent. 0: no priorities."""
+    default_priority_level: UInt64 = 0
+    default_queue_policy: QueuePolicy | None = None
+    priority_queue_policy: dict[UInt64, QueuePolicy] = Field(default_factory=dict)
+
+
+class WarmupInput(Part):
+    """One made-up input. Exactly one of the last three."""
+
+    data_type: DataTypeName | None = None
+    dims: Many[Annotated[Int64, Field(ge=0)]] = ()
+    """Without the batch dimension."""
+    zero_data: bool = False
+    random_data: bool = False
+    input_data_file: Text = ""
+    """A file in `warmup/` of the model's directory."""
+
+
+class Warmup(Part):
+    """A request that is run before the version is ready."""
+
+    name: Text = ""
+    batch_size: UInt32 = 0
+    inputs: dict[Text, WarmupInput] = Field(default_factory=dict)
+    count: Annotated[UInt32, Field(le=10_000)] = 0
+    """How often. 0 is once."""
+
+
+class GraphOptimization(Part):
+    """How far ONNX Runtime rewrites the graph."""
+
+    level: Literal[-1, 0, 1, 2] = 0
+    """-1: basic. 0: all. 1: extended. 2: none."""
+
+
+class PinnedMemory(Part):
+    """A hint for Triton."""
+
+    enable: bool = False
+
+
+class Optimization(Part):
+    """Speed without other answers."""
+
+    graph: GraphOptimization | None = None
+    input_pinned_memory: PinnedMemory | None = None
+    output_pinned_memory: PinnedMemory | None = None
+    gather_kernel_buffer_threshold: UInt32 = 0
+    eager_batching: bool = False
+
+
+class Parameter(Part):
+    """A value of `parameters`."""
+
+    string_value: Text = ""
+
+
+class ModelConfig(Part):
+    """Everything that a model says about how it is to be served."""
+
+    name: Text = ""
+    platform: Literal["", "onnxruntime_onnx"] = ""
+    backend: Literal["", "onnxruntime"] = ""
+    version_policy: VersionPolicy | None = None
+    max_batch_size: Int32 | None = None
+    """Rows in a batch at most. 0: the tensors have no batch dimension. None: the graph decides."""
+    input: Many[Input] = ()
+    output: Many[Output] = ()
+    optimization: Optimization | None = None
+    dynamic_batching: DynamicBatching | None = None
+    instance_group: Many[InstanceGroup] = ()
+    default_model_filename: Text = ""
+    metric_tags: dict[Text, Text] = Field(default_factory=dict)
+    parameters: dict[Text, Parameter] = Field(default_factory=dict)
+    model_warmup: Many[Warmup] = ()
+
+    @cached_property
+    def options(self) -> Options:
+        """`parameters`, understood."""
+        texts = {key: each.string_value for key, each in self.parameters.items()}
+        return options_from(texts)[0]

@@ -1,0 +1,92 @@
+"""From a model's configuration to the ONNX Runtime sessions that serve it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inferd.config import Runtime
+from inferd.inference.repository.model_config import ModelConfig
+from inferd.inference.repository.schema import InstanceGroup
+from inferd.runtime.settings import CPU, Optimization, Provider, SessionSettings
+
+#: Triton's numbers for `optimization.graph.level`.
+LEVELS = {
+    -1: Optimization.BASIC,
+    0: Optimization.ALL,
+    1: Optimization.EXTENDED,
+    2: Optimization.OFF,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One session and the number of instances (threads) that run it."""
+
+    settings: SessionSettings
+    instances: int
+    #: E.g. `cpu` or `gpu:1`.
+    device: str
+
+
+def placements(config: ModelConfig, runtime: Runtime, *, cores: int, gpus: bool) -> list[Placement]:
+    """Return the sessions to create for a model.
+
+    Instances on the CPU share one session, and so its weights, when each runs on a single
+    thread; a session with threads of its own serves one instance, or they would queue for
+    the same threads. Instances on a GPU share that device's session.
+    """
+    groups = config.instance_group or (InstanceGroup(),)
+    counted = [(group, max(group.count, 1)) for group in groups]
+    on_cpu = sum(count for group, count in counted if not _wants_gpu(group, gpus))
+    threads = _threads(config, runtime, cores=cores, instances=on_cpu)
+    placed: list[Placement] = []
+    for group, count in counted:
+        if _wants_gpu(group, gpus):
+            placed += _on_gpus(config, runtime, group, count)
+        elif threads == 1:
+            placed.append(Placement(_settings(config, runtime, 1, (CPU,)), count, "cpu"))
+        else:
+            settings = _settings(config, runtime, threads, (CPU,))
+            placed += [Placement(settings, 1, "cpu") for _ in range(count)]
+    return placed
+
+
+def _wants_gpu(group: InstanceGroup, gpus: bool) -> bool:
+    """Whether a group runs on a GPU; KIND_AUTO does where there is one."""
+    return group.kind == "KIND_GPU" or (group.kind == "KIND_AUTO" and (gpus or bool(group.gpus)))
+
+
+def _threads(config: ModelConfig, runtime: Runtime, *, cores: int, instances: int) -> int:
+    """Return the threads of one run: what the model asks for, never above the cores there are."""
+    asked = config.options.intra_op_threads or runtime.intra_op_threads
+    return max(1, min(asked or cores // max(instances, 1), cores))
+
+
+def _on_gpus(
+    config: ModelConfig, runtime: Runtime, group: InstanceGroup, count: int
+) -> list[Placement]:
+    placed = []
+    for device in group.gpus or (0,):
+        options = {**config.options.cuda, "device_id": str(device)}
+        providers = (Provider("CUDAExecutionProvider", options), CPU)
+        placed.append(Placement(_settings(config, runtime, 1, providers), count, f"gpu:{device}"))
+    return placed
+
+
+def _settings(
+    config: ModelConfig, runtime: Runtime, threads: int, providers: Sequence[Provider]
+) -> SessionSettings:
+    options = config.options
+    graph = config.optimization.graph if config.optimization else None
+    return SessionSettings(
+        intra_op_threads=threads,
+        inter_op_threads=options.inter_op_threads or runtime.inter_op_threads,
+        parallel=options.parallel,
+        optimization=LEVELS[graph.level if graph else 0],
+        spinning=runtime.spinning,
+        memory_arena=options.memory_arena,
+        # ONNX Runtime plans memory for one order of operators only.
+        memory_pattern=options.memory_pattern and not options.parallel,
+        arena_shrinkage=options.arena_shrinkage,
+        entries=options.session,
+        providers=tuple(providers),
+    )

@@ -1,0 +1,374 @@
+"""What happens to every call, whichever method and transport it came by.
+
+`bind` composes it once per route, when the server starts; a call then costs the handler
+and a few plain function calls. The pipeline decodes, asks the handler, encodes, and sees to
+it that no call ends without a status, a count and, if it failed or was slow, a line in the
+log. An error is not raised to the transport but handed to it as a `Refusal`: under overload
+refusals are most of the traffic, and a second exception for each is a price without a use.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Protocol, TypeAlias
+
+from google.protobuf.message import DecodeError
+
+from inferd.call import Call
+from inferd.config import Log
+from inferd.deadline import Clock
+from inferd.errors import DeadlineExceeded, Draining, InferdError, Internal, InvalidRequest
+from inferd.services.routes import Route
+from inferd.services.status import Code, Refusal, refusal
+from inferd.telemetry.rpc import AccessLog, RpcStatistics
+
+log = logging.getLogger(__name__)
+
+Answer: TypeAlias = bytes | Refusal
+"""An encoded message, or how the call ended without one."""
+
+OneAnswer: TypeAlias = Callable[[Any, Call], Awaitable[Answer]]
+"""What `bind` returns where the server does not stream."""
+
+ManyAnswers: TypeAlias = Callable[[Any, Call], AsyncGenerator[Answer, None]]
+"""What `bind` returns where the server streams. A `Refusal` is the last answer of all."""
+
+CLOCK_SKEW_S = 0.005
+"""A caller's clock runs ahead of ours by the way here. Who leaves this close to the
+deadline was late and did not change its mind."""
+
+TOTAL = "total"
+
+
+class Span(Protocol):
+    """One traced call."""
+
+    def finish(self, code: str, reason: str = "") -> None:
+        """End it with the name of the status, and our reason if it failed."""
+
+
+class Tracer(Protocol):
+    """Decides which calls are traced."""
+
+    def start(self, call: Call, method: str) -> Span | None:
+        """Return the call's span, or None when it is not traced."""
+
+
+class Requests:
+    """What one caller streams in: the transport puts, the handler takes, one ahead at most.
+
+    When the server drains, the pipeline interrupts it: the handler then sees the end of its
+    requests, answers what it has taken, and the caller is told why there is no more.
+    """
+
+    def __init__(self) -> None:
+        #: Nothing more will be put.
+        self.ended = False
+        #: Not by the caller.
+        self.interrupted = False
+        self._bodies: deque[bytes] = deque()
+        self._arrived: asyncio.Future[None] | None = None
+        self._taken: asyncio.Future[None] | None = None
+
+    async def put(self, body: bytes) -> None:
+        """Hand over one message and wait until there is room for the next."""
+        self._bodies.append(body)
+        _wake(self._arrived)
+        while len(self._bodies) > 1 and not self.ended:
+            self._taken = asyncio.get_running_loop().create_future()
+            await self._taken
+
+    def end(self) -> None:
+        """Let nothing follow what has been put."""
+        self.ended = True
+        _wake(self._arrived)
+        _wake(self._taken)
+
+    def interrupt(self) -> None:
+        """End what the caller has not ended."""
+        self.interrupted = not self.ended
+        self.end()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._bodies:
+            if self.ended:
+                raise StopAsyncIteration
+            self._arrived = asyncio.get_running_loop().create_future()
+            await self._arrived
+        body = self._bodies.popleft()
+        _wake(self._taken)
+        return body
+
+
+class Pipeline:
+    """Binds routes, and knows of every call that is under way."""
+
+    def __init__(
+        self,
+        statistics: RpcStatistics,
+        config: Log,
+        *,
+        tracer: Tracer | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.statistics = statistics
+        self.tracer = tracer
+        self.clock = clock
+        #: Lines for failed and slow calls; None when the configuration wants none.
+        self.access_log = AccessLog() if config.access else None
+        self.slow_s = config.slow_ms / 1000
+        #: True once `drain` was called: new calls are refused.
+        self.draining = False
+        #: Calls under way.
+        self.in_flight = 0
+        self._conversations: set[Requests] = set()
+        self._on_drain: list[Callable[[], None]] = []
+        self._emptied: asyncio.Future[None] | None = None
+
+    def bind(self, route: Route) -> Callable[[Any, Call], Any]:
+        """Return what a transport calls with the request and the `Call`.
+
+        The request is a message's bytes. Where the client streams it is an asynchronous
+        iterator of them; where both stream, it must be a `Requests`. The result is a
+        `OneAnswer` or, where the server streams, a `ManyAnswers`. Only cancellation is raised.
+        """
+        return _many(self, route) if route.server_streaming else _one(self, route)
+
+    def on_drain(self, act: Callable[[], None]) -> None:
+        """Have `act` called when the drain begins: to end streams that have no other end."""
+        self._on_drain.append(act)
+
+    def drain(self) -> None:
+        """Refuse new calls and end conversations; calls under way go on."""
+        if self.draining:
+            return
+        self.draining = True
+        for act in self._on_drain:
+            act()
+        for requests in self._conversations:
+            requests.interrupt()
+
+    async def idle(self) -> None:
+        """Return when no call is under way."""
+        while self.in_flight:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
+
+    def _conversing(self, requests: Requests) -> None:
+        self._conversations.add(requests)
+
+    def _conversed(self, requests: Requests) -> None:
+        requests.end()
+        self._conversations.discard(requests)
+
+    def _left(self) -> None:
+        self.in_flight -= 1
+        if not self.in_flight:
+            _wake(self._emptied)
+
+
+def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
+    books = _Books(pipeline, route)
+    read = _Decoded if route.client_streaming else _decode
+    handler, encode, clock = route.handler, route.encode, pipeline.clock
+
+    async def answer(body: Any, call: Call) -> Answer:
+        request = None
+        books.opened(call)
+        try:
+            books.admit()
+            request = read(route, body)
+            encoded = encode(await handler(request, call))
+            now = clock()
+            _require_in_time(call, now)
+        except Exception as error:
+            return books.refused(call, request, error)
+        except BaseException:
+            books.abandoned(call)
+            raise
+        books.answered(call, now)
+        return encoded
+
+    return answer
+
+
+def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
+    books = _Books(pipeline, route)
+    converses = route.client_streaming
+    read = _Decoded if converses else _decode
+    handler, encode, clock = route.handler, route.encode, pipeline.clock
+
+    async def answers(body: Any, call: Call) -> AsyncGenerator[Answer, None]:
+        request = None
+        books.opened(call)
+        if converses:
+            pipeline._conversing(body)
+        try:
+            books.admit()
+            request = read(route, body)
+            async with aclosing(handler(request, call)) as messages:
+                async for message in messages:
+                    _require_in_time(call, clock())
+                    yield encode(message)
+            if converses and body.interrupted:
+                raise _draining()  # noqa: TRY301
+        except Exception as error:
+            yield books.refused(call, request, error)
+        except BaseException:
+            books.abandoned(call)
+            raise
+        else:
+            books.answered(call, clock())
+        finally:
+            if converses:
+                pipeline._conversed(body)
+
+    return answers
+
+
+class _Decoded:
+    """A stream of requests, from a stream of their bytes."""
+
+    __slots__ = ("_bodies", "_route")
+
+    def __init__(self, route: Route, bodies: AsyncIterator[bytes]) -> None:
+        self._route = route
+        self._bodies = bodies
+
+    def __aiter__(self) -> "AsyncIterator[Any]":
+        return self
+
+    async def __anext__(self) -> Any:
+        return _decode(self._route, await anext(self._bodies))
+
+
+class _Books:
+    """How the calls of one method are counted, timed, traced and written down.
+
+    `opened`, and then exactly one of `answered`, `refused` and `abandoned`.
+    """
+
+    def __init__(self, pipeline: Pipeline, route: Route) -> None:
+        self._pipeline = pipeline
+        self._route = route
+        self._tracer = pipeline.tracer
+        self._statistics = pipeline.statistics.method(route.path)
+        self._succeeded = self._statistics.of(Code.OK.name).observe
+        self._streams = route.client_streaming or route.server_streaming
+        #: A stream lasts as long as there is something to say; that is not slow.
+        self._slow_s = float("inf") if self._streams else pipeline.slow_s
+
+    def opened(self, call: Call) -> None:
+        self._statistics.in_flight += 1
+        self._pipeline.in_flight += 1
+        if self._tracer is not None:
+            call.span = self._tracer.start(call, self._route.path)
+
+    def admit(self) -> None:
+        if self._pipeline.draining and not self._route.unconditional:
+            raise _draining()
+
+    def answered(self, call: Call, now: float) -> None:
+        took_s = now - call.arrived
+        self._succeeded(took_s)
+        if took_s >= self._slow_s:
+            self._write("slow", call, Code.OK, now)
+        self._closed(call, Code.OK, "", now)
+
+    def refused(self, call: Call, request: Any, error: Exception) -> Refusal:
+        now = self._pipeline.clock()
+        known = error if isinstance(error, InferdError) else Internal("internal error")
+        if isinstance(known, Internal):
+            log.error("unforeseen error in %s", self._route.path, exc_info=error)
+        refused = refusal(known)
+        self._statistics.of(refused.code.name).observe(now - call.arrived)
+        self._write("failed", call, refused.code, now, request=request, error=known)
+        self._closed(call, refused.code, known.reason, now)
+        if call.trailing:
+            return refused._replace(trailing=(*call.trailing, *refused.trailing))
+        return refused
+
+    def abandoned(self, call: Call) -> None:
+        now = self._pipeline.clock()
+        late = call.deadline.remaining(now) < CLOCK_SKEW_S
+        code = Code.DEADLINE_EXCEEDED if late else Code.CANCELLED
+        self._statistics.of(code.name).observe(now - call.arrived)
+        if late or not self._streams:  # to leave is how a caller ends a stream
+            self._write("abandoned", call, code, now)
+        self._closed(call, code, code.name, now)
+
+    def _closed(self, call: Call, code: Code, reason: str, now: float) -> None:
+        self._statistics.in_flight -= 1
+        self._pipeline._left()
+        if call.explains:
+            call.trailing.extend(_waterfall(call, now))
+        if call.span is not None:
+            span: Any = call.span
+            span.finish(code.name, reason)
+
+    def _write(
+        self,
+        outcome: str,
+        call: Call,
+        code: Code,
+        now: float,
+        *,
+        request: Any = None,
+        error: InferdError | None = None,
+    ) -> None:
+        access_log = self._pipeline.access_log
+        if access_log is None or not access_log.wants(now):
+            return
+        deadline = call.deadline
+        fields = {
+            "method": call.method,
+            "code": code.name,
+            "reason": error.reason if error else "",
+            "duration_ms": round((now - call.arrived) * 1000, 3),
+            "deadline_ms": None
+            if deadline.unlimited
+            else round(deadline.remaining(call.arrived) * 1000, 3),
+            "peer": call.peer,
+            "model": _model_of(request),
+        }
+        access_log.write(f"{outcome}: {error}" if error else outcome, fields)
+
+
+def _decode(route: Route, body: bytes) -> Any:
+    try:
+        return route.decode(body)
+    except DecodeError:
+        raise InvalidRequest(f"the request is not a valid {route.request_name} message") from None
+
+
+def _draining() -> Draining:
+    return Draining("the server is shutting down")
+
+
+def _require_in_time(call: Call, now: float) -> None:
+    if now > call.deadline.at:
+        late_ms = (now - call.deadline.at) * 1000
+        raise DeadlineExceeded(f"the answer was ready {late_ms:.1f} ms too late")
+
+
+def _waterfall(call: Call, now: float) -> list[tuple[str, str | bytes]]:
+    stages: dict[str, float] = {}
+    for stage, seconds in call.stages:
+        stages[stage] = stages.get(stage, 0.0) + seconds
+    stages[TOTAL] = now - call.arrived
+    return [(f"x-latency-{stage}-us", str(round(s * 1e6))) for stage, s in stages.items()]
+
+
+def _model_of(request: Any) -> str:
+    return getattr(request, "model_name", "") or getattr(request, "name", "") or ""
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,23 @@
+"""How late the event loop is: the delay that every call on it suffers, whatever it asked for."""
+
+import asyncio
+
+from inferd.telemetry.statistics import Histogram
+
+BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class LoopLag:
+    """Asks to be woken at regular times and notes by how much it was late."""
+
+    def __init__(self, *, interval_s: float = 0.25) -> None:
+        self.histogram = Histogram(BOUNDS_S)
+        self._interval_s = interval_s
+
+    async def sample(self) -> None:
+        """Sample until cancelled; whoever starts this task owns it."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            due = clock() + self._interval_s
+            await asyncio.sleep(self._interval_s)
+            self.histogram.observe(max(0.0, clock() - due))

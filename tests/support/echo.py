@@ -1,0 +1,89 @@
+"""A service of each kind of method, described here and nowhere else, to carry real messages."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from inferd.call import Call
+
+SERVICE_NAME = "inferd.test.Echo"
+
+
+def _described() -> ServiceDescriptor:
+    file = FileDescriptorProto(name="test/echo.proto", package="inferd.test", syntax="proto3")
+    note = file.message_type.add(name="Note")
+    for number, name in enumerate(("name", "text"), start=1):
+        note.field.add(
+            name=name,
+            number=number,
+            type=FieldDescriptorProto.TYPE_STRING,
+            label=FieldDescriptorProto.LABEL_OPTIONAL,
+        )
+    service = file.service.add(name="Echo")
+    for name, client, server in (
+        ("SayOnce", False, False),
+        ("Collect", True, False),
+        ("Expand", False, True),
+        ("Converse", True, True),
+    ):
+        service.method.add(
+            name=name,
+            input_type=".inferd.test.Note",
+            output_type=".inferd.test.Note",
+            client_streaming=client,
+            server_streaming=server,
+        )
+    pool = DescriptorPool()
+    pool.Add(file)
+    return pool.FindServiceByName(SERVICE_NAME)
+
+
+SERVICE = _described()
+Note: Any = GetMessageClass(SERVICE.file.message_types_by_name["Note"])
+
+
+def a_note(text: str = "", *, name: str = "") -> bytes:
+    """Return the bytes of a note."""
+    encoded: bytes = Note(name=name, text=text).SerializeToString()
+    return encoded
+
+
+def text_of(body: bytes) -> str:
+    """Return what a note says."""
+    text: str = Note.FromString(body).text
+    return text
+
+
+Act = Callable[[Any, Call], Awaitable[Any]]
+
+
+class Echo:
+    """Says what it is told. `acts` replaces what `SayOnce` does; the last call is kept."""
+
+    def __init__(self, act: Act | None = None) -> None:
+        self._act = act
+        self.call: Call | None = None
+
+    async def say_once(self, request: Any, call: Call) -> Any:
+        self.call = call
+        return await self._act(request, call) if self._act else request
+
+    async def collect(self, requests: AsyncIterator[Any], call: Call) -> Any:
+        self.call = call
+        return Note(text=" ".join([request.text async for request in requests]))
+
+    async def expand(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        self.call = call
+        for word in request.text.split():
+            yield Note(text=word)
+            if self._act:
+                await self._act(request, call)
+
+    async def converse(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+        self.call = call
+        async for request in requests:
+            yield await self._act(request, call) if self._act else request
