@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from inferd.errors import Expired, Infeasible, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch
@@ -27,6 +29,7 @@ class PretendInstance:
     """Takes `RUN_S` for any batch; adds one to every element; 13 is poison."""
 
     def __init__(self) -> None:
+        self.takes_s = RUN_S
         self.batches: list[list[float]] = []
         self.stops: list[Stop] = []
 
@@ -35,8 +38,11 @@ class PretendInstance:
         return self.stops[-1]
 
     def submit(self, batch: Batch, done: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(RUN_S, lambda: (self.run_here(batch), done()))
+        asyncio.get_running_loop().call_later(self.takes_s, self.finish, batch, done)
+
+    def finish(self, batch: Batch, done: Callable[[], None]) -> None:
+        self.run_here(batch)
+        done()
 
     def run_here(self, batch: Batch) -> None:
         self.batches.append([float(each.inputs["x"][0]) for each in batch.requests])
@@ -45,7 +51,7 @@ class PretendInstance:
     def stop(self) -> Stop:
         return Stop()
 
-    def run(self, inputs: Tensors, outputs: object, stop: object) -> list[np.ndarray]:
+    def run(self, inputs: Tensors, outputs: object, stop: object) -> list[NDArray[Any]]:
         if (inputs["x"] == 13).any():
             raise ModelFailed("13 is not supported")
         return [inputs["x"] + 1]
@@ -172,10 +178,8 @@ async def test_the_late_hear_of_it_before_their_deadline() -> None:
 
 async def test_a_running_member_is_told_at_its_deadline_and_the_rest_get_answers() -> None:
     it = Fixture()
+    it.instance.takes_s = 0.050
     requests = [it.ask(1, within_s=0.0115), it.ask(2)]
-    it.instance.submit = lambda batch, done: it.loop.call_later(  # type: ignore[method-assign]
-        0.050, lambda: (it.instance.run_here(batch), done())
-    )
 
     with pytest.raises(Expired):
         await requests[0].future

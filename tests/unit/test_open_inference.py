@@ -12,6 +12,7 @@ from inferd.errors import InferdError, InvalidRequest, NotFound, Shed, Unimpleme
 from inferd.oip import grpc_service_pb2 as pb
 from inferd.services.open_inference import OpenInference
 from inferd.services.open_inference.shared_memory import Regions
+from inferd.telemetry.statistics import Duration
 from support.fake_models import FakeModels, FakeVersion, tensor
 
 NOW = 100.0
@@ -51,13 +52,17 @@ def typed_floats(*values: float, **fields: Any) -> pb.ModelInferRequest:
     return request
 
 
+def failures(version: FakeVersion) -> dict[str, int]:
+    return {reason: count for reason, count in version.statistics.failures.items() if count}
+
+
 async def refusal_of(version: FakeVersion, request: pb.ModelInferRequest, **config: Any) -> Any:
     """Return the error, having seen that it was counted and nothing was run."""
     with pytest.raises(InferdError) as refused:
         await serving(version, **config).model_infer(request, a_call())
     assert version.asked == []
-    assert version.statistics.failures == {"OTHER": 1}
-    assert version.statistics.fail == (1, 500_000_000)
+    assert failures(version) == {"OTHER": 1}
+    assert version.statistics.fail == Duration(1, 500_000_000)
     return refused.value
 
 
@@ -115,8 +120,7 @@ async def test_the_version_asked_for_answers() -> None:
 
 async def test_a_model_that_is_not_there_is_told_by_the_models() -> None:
     with pytest.raises(NotFound, match="Request for unknown model: 'q' is not found"):
-        await serving(FakeVersion()).model_infer(two_floats(), a_call()) and None
-        await serving().model_infer(a_request("q"), a_call())
+        await serving(FakeVersion()).model_infer(a_request("q"), a_call())
 
 
 async def test_outputs_come_in_the_order_asked_for() -> None:
@@ -425,7 +429,7 @@ async def test_what_the_model_counts_itself_is_not_counted_twice() -> None:
     with pytest.raises(Shed):
         await serving(version).model_infer(two_floats(), a_call())
 
-    assert version.statistics.failures == {}
+    assert failures(version) == {}
 
 
 async def test_a_request_that_the_model_finds_invalid_is_counted() -> None:
@@ -439,7 +443,7 @@ async def test_a_request_that_the_model_finds_invalid_is_counted() -> None:
     with pytest.raises(InvalidRequest):
         await serving(version).model_infer(two_floats(), a_call())
 
-    assert version.statistics.failures == {"OTHER": 1}
+    assert failures(version) == {"OTHER": 1}
 
 
 async def test_a_version_that_was_replaced_is_forgotten() -> None:
@@ -532,7 +536,7 @@ class TestSharedMemory:
         with pytest.raises(NotFound, match="Unable to find shared memory region: 'in'"):
             await serving(version, regions=regions).model_infer(self.a_request(), a_call())
 
-        assert version.statistics.failures == {"OTHER": 1}
+        assert failures(version) == {"OTHER": 1}
 
     async def test_an_output_is_left_there(self, regions: Regions, tmp_path: Path) -> None:
         version = FakeVersion(outputs=[tensor("y", "FP32", -1, 1), tensor("z", "FP32", -1, 1)])

@@ -38,7 +38,7 @@ class VersionFiles:
     """One version directory."""
 
     number: int
-    directory: Path
+    directory: Path = Path()
     stamp: Stamp = ()
     #: Seconds since anything in it was last touched.
     age_s: float = math.inf
@@ -67,7 +67,7 @@ class ModelFiles:
     """One model directory. With a `problem` it is unusable, and has no versions."""
 
     name: str
-    directory: Path
+    directory: Path = Path()
     versions: Mapping[int, VersionFiles] = field(default_factory=dict)
     #: The text of `config.pbtxt`, if there is one.
     config: str | None = None

@@ -5,7 +5,8 @@ they raise is `inferd.errors`; what that means on the wire is decided elsewhere.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from inferd import __version__
@@ -147,7 +148,7 @@ class OpenInference:
 
     async def model_stream_infer(
         self, requests: AsyncIterator[pb.ModelInferRequest], call: Call
-    ) -> AsyncIterator[pb.ModelStreamInferResponse]:
+    ) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
         """Run a model on each request of a stream.
 
         A request has the stream's deadline and arrives when it is read. Each has exactly one
@@ -158,8 +159,9 @@ class OpenInference:
         async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
             return await self._stream_response(request, call)
 
-        async for response in answers(requests, answer):
-            yield response
+        async with aclosing(answers(requests, answer)) as responses:
+            async for response in responses:
+                yield response
 
     async def _stream_response(
         self, request: pb.ModelInferRequest, stream: Call

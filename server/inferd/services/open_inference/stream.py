@@ -9,7 +9,7 @@ client reads responses.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from inferd.oip import grpc_service_pb2 as pb
 
@@ -24,8 +24,8 @@ _Outbox = asyncio.Queue[pb.ModelStreamInferResponse | None]
 
 async def answers(
     requests: AsyncIterator[pb.ModelInferRequest], answer: Answer, *, most: int = MOST
-) -> AsyncIterator[pb.ModelStreamInferResponse]:
-    """Yield a response for each request. Leaving the iteration cancels what is in flight."""
+) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
+    """Yield a response for each request. Closing the generator cancels what is in flight."""
     outbox = _Outbox()
     places = asyncio.Semaphore(most)
     reader = asyncio.create_task(_read(requests, answer, outbox, places), name="stream")
