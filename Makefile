@@ -42,12 +42,16 @@ lint: $(VENV)/.dev ## Style, types, layers, generated code
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_protos.py --check
+	$(BIN)/python scripts/generate_config.py --check
+	$(BIN)/python scripts/build_test_repository.py --check
 
 .PHONY: format
 format: $(VENV)/.dev ## Rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: protos
-protos: $(VENV)/.dev ## Regenerate server/inferd/oip from protos/
+.PHONY: generate
+generate: $(VENV)/.dev ## Write what is generated: protos in Python, configs/production.yaml, test models
 	$(BIN)/python scripts/generate_protos.py
+	$(BIN)/python scripts/generate_config.py
+	$(BIN)/python scripts/build_test_repository.py

@@ -52,7 +52,7 @@ def main() -> int:
         ]
         if "--check" in sys.argv[1:]:
             for name in stale:
-                print(f"server/{name} does not match its proto: run `make protos`")
+                print(f"server/{name} does not match its proto: run `make generate`")
             return 1 if stale else 0
         for name in stale:
             (TARGET / name).write_bytes((fresh / name).read_bytes())

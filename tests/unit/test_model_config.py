@@ -290,7 +290,7 @@ class TestText:
             ("max_batch_size: 99999999999", "config.pbtxt:1:17: "),
             ("x" * 2_000_000, "config.pbtxt: has 2000000 characters"),
             ("{" * 10_000, "config.pbtxt:1:1: "),
-            ('name: "\ud800"', "config.pbtxt:1:7: "),
+            ('name: "\ud800"', "config.pbtxt: is not Unicode at character 8"),
         ],
         ids=lambda text: ascii(text[:20]),
     )
@@ -311,6 +311,8 @@ class TestText:
             '{"input": [1]}',
             '{"a": 1}',
             '{"name": "\ud800"}',
+            '{"name": "\\ud800"}',
+            '{"input": [{"data_type": "\\ud800"}]}',
             '{"name": "a", "name": "b"}',
             "[" * 100_000,
             '{"max_batch_size": ' + "9" * 5000 + "}",
@@ -384,6 +386,30 @@ class TestCompletion:
 
         assert [each.name for each in signature.outputs] == ["label"]
         assert "output.map: 'map' has the type 'seq(map(int64))'" in disagreement(graph, "")
+
+    def test_an_output_may_be_wider_or_narrower_than_the_graph_says(self) -> None:
+        graph = Graph((tensor("x", "n"),), (tensor("y", "n", 10), tensor("z", "n", 0)))
+        given = 'max_batch_size: 2 output { name: "y" dims: -1 } output { name: "z" dims: 4 }'
+
+        _, signature = completed(graph, config(given))
+
+        assert [each.shape for each in signature.outputs] == [(-1, -1), (-1, 4)]
+
+    def test_a_batch_of_one_may_be_fixed_in_the_graph(self) -> None:
+        graph = Graph((tensor("x", 1, 64),), (tensor("y", 1, 10),))
+
+        _, signature = completed(graph, config("max_batch_size: 1"))
+
+        assert [each.shape for each in signature.inputs] == [(-1, 64)]
+        assert signature.max_batch_size == 1
+
+    def test_an_optional_input_may_be_batched(self) -> None:
+        graph = Graph(BATCHING.inputs, BATCHING.outputs, (tensor("bias", "n", 10),))
+
+        _, signature = completed(graph, config('input { name: "bias" optional: true }'))
+
+        assert signature.batches
+        assert signature.inputs[0].shape == (-1, 10)
 
     def test_labels_are_read(self) -> None:
         _, signature = completed(

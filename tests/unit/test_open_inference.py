@@ -150,6 +150,19 @@ async def test_an_unknown_output_is_refused_before_anything_is_run() -> None:
     )
 
 
+async def test_an_output_can_be_asked_for_once() -> None:
+    request = two_floats()
+    request.outputs.add(name="y")
+    request.outputs.add(name="y").parameters["classification"].int64_param = 1
+
+    field, text = await violation_of(FakeVersion(), request)
+
+    assert field == "outputs[1].name"
+    assert text == "more than one request for output 'y' for model 'm'"
+    del request.outputs[1].parameters["classification"]
+    assert (await violation_of(FakeVersion(), request))[0] == "outputs[1].name"
+
+
 async def test_several_inputs_of_all_kinds() -> None:
     version = FakeVersion(
         inputs=[

@@ -1,3 +1,4 @@
+import errno
 import math
 import os
 from collections.abc import Mapping
@@ -177,6 +178,15 @@ class TestAges:
         write(repository / "m/1/model.onnx")
 
         assert models(repository, wall_now=1.0)["m"].versions[1].age_s == 0.0
+
+    def test_a_configuration_that_has_just_gone_makes_every_version_fresh(
+        self, repository: Path
+    ) -> None:
+        write(repository / "m/1/model.onnx")
+        write(repository / "m/config.pbtxt").unlink()
+        touched = (repository / "m").stat().st_mtime
+
+        assert models(repository, wall_now=touched + 2.0)["m"].age_s_of(1) <= 2.0
 
     def test_a_fresh_configuration_makes_every_version_fresh(self, repository: Path) -> None:
         old = ModelFiles("m", versions={1: VersionFiles(1, age_s=100.0)}, config_age_s=0.5)
@@ -359,6 +369,22 @@ class TestChangesDuringTheScan:
         assert calls >= when
         assert all(not model.problem for model in found.values())
 
+    def test_a_configuration_that_is_being_replaced_is_fresh(
+        self, repository: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(repository / "m/1/model.onnx")
+        write(repository / "m/config.pbtxt")
+        lstat = Path.lstat
+
+        def gone(path: Path) -> os.stat_result:
+            if path.name == "config.pbtxt":
+                raise FileNotFoundError(errno.ENOENT, "gone")
+            return lstat(path)
+
+        monkeypatch.setattr(Path, "lstat", gone)
+
+        assert models(repository)["m"].age_s_of(1) == 0.0
+
     def test_a_version_that_is_being_deleted_is_fresh(
         self, repository: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -379,13 +405,19 @@ class TestLabels:
 
         assert read_labels(tmp_path / "m", "labels.txt") == ()
 
-    @pytest.mark.parametrize("name", ["../other/labels.txt", "/etc/passwd", "link", "missing", "d"])
+    @pytest.mark.parametrize(
+        "name",
+        ["../other/labels.txt", "/etc/passwd", "link", "d/labels.txt", "missing", "d", "a" * 300],
+    )
     def test_labels_are_read_in_the_models_directory_only(self, tmp_path: Path, name: str) -> None:
-        (tmp_path / "m/d").mkdir(parents=True)
-        (tmp_path / "m/link").symlink_to(write(tmp_path.parent / "outside.txt"))
+        outside = write(tmp_path / "outside/labels.txt")
+        write(tmp_path / "repository/other/labels.txt")
+        (tmp_path / "repository/m").mkdir()
+        (tmp_path / "repository/m/link").symlink_to(outside)
+        (tmp_path / "repository/m/d").symlink_to(outside.parent)
 
         with pytest.raises(LoadFailed):
-            read_labels(tmp_path / "m", name)
+            read_labels(tmp_path / "repository/m", name)
 
 
 class TestFilesThatCameByRpc:

@@ -95,6 +95,13 @@ def test_old_versions_stay_while_any_wanted_one_is_missing() -> None:
     assert not plan(wanted, Known(ready=stamps(1, 2), failed=stamps(3)), settle_s=1.0).unload
 
 
+def test_a_version_that_is_being_loaded_is_left_alone() -> None:
+    known = Known(ready=stamps(1, 2), loading=stamps(1))
+
+    assert plan({"m": candidates(2)}, known, settle_s=1.0) == Plan()
+    assert plan({"m": candidates(1, 2, stamp="b")}, known, settle_s=1.0).reload == (("m", 2),)
+
+
 def test_a_model_that_is_gone_is_unloaded() -> None:
     known = Known(ready=stamps(1, 2))
 

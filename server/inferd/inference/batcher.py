@@ -133,7 +133,7 @@ class Batcher:
             self._refuse(self._scheduler.admit(now, arrivals), now)
         self._refuse(self._scheduler.drop_late(now), now)
         self._expire_running(now)
-        while self._idle and (run := self._scheduler.pick(now)):
+        while self._idle and len(self._scheduler) and (run := self._scheduler.pick(now)):
             self._start(run, now)
             now = self._clock()
         self._set_timer(now)

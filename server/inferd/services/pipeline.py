@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 from google.protobuf.message import DecodeError
 
@@ -125,8 +125,6 @@ class Pipeline:
         self.slow_s = config.slow_ms / 1000
         #: True once `drain` was called: new calls are refused.
         self.draining = False
-        #: Calls under way.
-        self.in_flight = 0
         self._conversations: set[Requests] = set()
         self._on_drain: list[Callable[[], None]] = []
         self._emptied: asyncio.Future[None] | None = None
@@ -154,11 +152,17 @@ class Pipeline:
         for requests in self._conversations:
             requests.interrupt()
 
+    @property
+    def in_flight(self) -> int:
+        """How many calls are under way."""
+        return sum(method.in_flight for method in self.statistics.methods.values())
+
     async def idle(self) -> None:
         """Return when no call is under way."""
         while self.in_flight:
             self._emptied = asyncio.get_running_loop().create_future()
             await self._emptied
+        self._emptied = None
 
     def _conversing(self, requests: Requests) -> None:
         self._conversations.add(requests)
@@ -168,7 +172,6 @@ class Pipeline:
         self._conversations.discard(requests)
 
     def _left(self) -> None:
-        self.in_flight -= 1
         if not self.in_flight:
             _wake(self._emptied)
 
@@ -176,7 +179,7 @@ class Pipeline:
 def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
     books = _Books(pipeline, route)
     read = _Decoded if route.client_streaming else _decode
-    handler, encode, clock = route.handler, route.encode, pipeline.clock
+    handler, encode, clock, answered = route.handler, route.encode, pipeline.clock, books.answered
 
     async def answer(body: Any, call: Call) -> Answer:
         request = None
@@ -186,13 +189,14 @@ def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
             request = read(route, body)
             encoded = encode(await handler(request, call))
             now = clock()
-            _require_in_time(call, now)
+            if now > call.deadline.at:
+                _too_late(call, now)
         except Exception as error:
             return books.refused(call, request, error)
         except BaseException:
             books.abandoned(call)
             raise
-        books.answered(call, now)
+        answered(call, now)
         return encoded
 
     return answer
@@ -214,10 +218,11 @@ def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
             request = read(route, body)
             async with aclosing(handler(request, call)) as messages:
                 async for message in messages:
-                    _require_in_time(call, clock())
+                    if (now := clock()) > call.deadline.at:
+                        _too_late(call, now)
                     yield encode(message)
             if converses and body.interrupted:
-                raise _draining()  # noqa: TRY301
+                _turn_away()
         except Exception as error:
             yield books.refused(call, request, error)
         except BaseException:
@@ -266,20 +271,19 @@ class _Books:
 
     def opened(self, call: Call) -> None:
         self._statistics.in_flight += 1
-        self._pipeline.in_flight += 1
         if self._tracer is not None:
             call.span = self._tracer.start(call, self._route.path)
 
     def admit(self) -> None:
         if self._pipeline.draining and not self._route.unconditional:
-            raise _draining()
+            _turn_away()
 
     def answered(self, call: Call, now: float) -> None:
         took_s = now - call.arrived
         self._succeeded(took_s)
         if took_s >= self._slow_s:
             self._write("slow", call, Code.OK, now)
-        self._closed(call, Code.OK, "", now)
+        self._closed(call, "OK", "", now)
 
     def refused(self, call: Call, request: Any, error: Exception) -> Refusal:
         now = self._pipeline.clock()
@@ -289,7 +293,7 @@ class _Books:
         refused = refusal(known)
         self._statistics.of(refused.code.name).observe(now - call.arrived)
         self._write("failed", call, refused.code, now, request=request, error=known)
-        self._closed(call, refused.code, known.reason, now)
+        self._closed(call, refused.code.name, known.reason, now)
         if call.trailing:
             return refused._replace(trailing=(*call.trailing, *refused.trailing))
         return refused
@@ -301,16 +305,17 @@ class _Books:
         self._statistics.of(code.name).observe(now - call.arrived)
         if late or not self._streams:  # to leave is how a caller ends a stream
             self._write("abandoned", call, code, now)
-        self._closed(call, code, code.name, now)
+        self._closed(call, code.name, code.name, now)
 
-    def _closed(self, call: Call, code: Code, reason: str, now: float) -> None:
+    def _closed(self, call: Call, code: str, reason: str, now: float) -> None:
         self._statistics.in_flight -= 1
-        self._pipeline._left()
+        if self._pipeline._emptied is not None:
+            self._pipeline._left()
         if call.explains:
             call.trailing.extend(_waterfall(call, now))
         if call.span is not None:
             span: Any = call.span
-            span.finish(code.name, reason)
+            span.finish(code, reason)
 
     def _write(
         self,
@@ -347,14 +352,13 @@ def _decode(route: Route, body: bytes) -> Any:
         raise InvalidRequest(f"the request is not a valid {route.request_name} message") from None
 
 
-def _draining() -> Draining:
-    return Draining("the server is shutting down")
+def _turn_away() -> NoReturn:
+    raise Draining("the server is shutting down")
 
 
-def _require_in_time(call: Call, now: float) -> None:
-    if now > call.deadline.at:
-        late_ms = (now - call.deadline.at) * 1000
-        raise DeadlineExceeded(f"the answer was ready {late_ms:.1f} ms too late")
+def _too_late(call: Call, now: float) -> NoReturn:
+    late_ms = (now - call.deadline.at) * 1000
+    raise DeadlineExceeded(f"the answer was ready {late_ms:.1f} ms too late")
 
 
 def _waterfall(call: Call, now: float) -> list[tuple[str, str | bytes]]:

@@ -139,7 +139,7 @@ def _pair(path: str, given: Input | Output, graph: GraphTensor) -> _Pair:
 def _max_batch_size(config: ModelConfig, pairs: Sequence[_Pair], default: int) -> int:
     """Rows in a batch. Dims that are given without `max_batch_size` are all there are."""
     if config.max_batch_size is not None:
-        return max(0, config.max_batch_size)
+        return config.max_batch_size
     if any(pair.given.dims for pair in pairs):
         return 0
     return default if all(pair.shape[:1] == (-1,) for pair in pairs) else 0

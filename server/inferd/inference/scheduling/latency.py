@@ -9,10 +9,9 @@ outlier.
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
 
 #: Runs remembered per bucket.
 WINDOW = 32
@@ -30,17 +29,17 @@ class LatencyModel:
 
     def __init__(self, buckets: Sequence[int]) -> None:
         self.buckets = tuple(buckets)
-        self._samples = {bucket: deque[float](maxlen=WINDOW) for bucket in self.buckets}
-        self._medians: dict[int, float] = {}
+        self._windows = [_Window() for _ in self.buckets]
+        #: Per bucket, its median, or that of the one below if that is longer.
+        self._medians = [UNKNOWN_S] * len(self.buckets)
         self._margin = 0.0
-        self._predictions = [UNKNOWN_S] * len(self.buckets)
-        largest = self.buckets[-1]
+        self._factor = 1.0
         #: From rows to the index of the smallest bucket that holds them.
-        self._index = [bisect_left(self.buckets, rows) for rows in range(largest + 1)]
+        self._index = [bisect_left(self.buckets, rows) for rows in range(self.buckets[-1] + 1)]
 
     def predict(self, rows: int) -> float:
         """Return the seconds a batch of `rows` is expected to take, with the margin."""
-        return self._predictions[self._index[rows]]
+        return self._medians[self._index[rows]] * self._factor
 
     def bucket(self, rows: int) -> int:
         """Return the smallest bucket that holds `rows`."""
@@ -48,21 +47,41 @@ class LatencyModel:
 
     def seed(self, rows: int, seconds: float) -> None:
         """Record a warm-up run: it says how long, not how well we predict."""
-        self._remember(self.bucket(rows), seconds)
+        self._remember(self._index[rows], seconds)
 
     def observe(self, rows: int, seconds: float) -> None:
         """Learn from a run that was predicted."""
-        missed = seconds > self.predict(rows)
-        self._margin += STEP * (missed - MISS_RATE)
-        self._margin = min(max(self._margin, 0.0), MAX_MARGIN)
-        self._remember(self.bucket(rows), seconds)
+        index = self._index[rows]
+        missed = seconds > self._medians[index] * self._factor
+        self._margin = min(max(self._margin + STEP * (missed - MISS_RATE), 0.0), MAX_MARGIN)
+        self._factor = math.exp(self._margin)
+        self._remember(index, seconds)
 
-    def _remember(self, bucket: int, seconds: float) -> None:
-        samples = self._samples[bucket]
-        samples.append(seconds)
-        self._medians[bucket] = median(samples)
-        factor, floor = math.exp(self._margin), 0.0
-        for index, each in enumerate(self.buckets):
-            # An unmeasured bucket takes at least what the one below takes.
-            floor = max(floor, self._medians.get(each, 0.0))
-            self._predictions[index] = floor * factor
+    def _remember(self, index: int, seconds: float) -> None:
+        self._windows[index].add(seconds)
+        medians = self._medians
+        floor = medians[index - 1] if index else 0.0
+        for at in range(index, len(medians)):
+            longest = max(floor, self._windows[at].median)
+            if at > index and longest == medians[at]:
+                return  # nothing above depends on what has changed
+            medians[at] = floor = longest
+
+
+class _Window:
+    """The last runs of a bucket, and their median."""
+
+    __slots__ = ("_order", "_sorted", "median")
+
+    def __init__(self) -> None:
+        self._order = deque[float]()
+        self._sorted: list[float] = []
+        self.median = UNKNOWN_S
+
+    def add(self, seconds: float) -> None:
+        self._order.append(seconds)
+        insort(self._sorted, seconds)
+        if len(self._order) > WINDOW:
+            del self._sorted[bisect_left(self._sorted, self._order.popleft())]
+        middle = len(self._sorted) // 2
+        self.median = (self._sorted[middle] + self._sorted[~middle]) / 2

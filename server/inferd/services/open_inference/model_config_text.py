@@ -22,9 +22,14 @@ FILENAME = "config.pbtxt"
 MAX_CHARACTERS = 1024 * 1024
 
 
+#: What protobuf's parsers let through besides their own errors. The last is a bug of theirs:
+#: looking up the name of an enum value that is not Unicode.
+_LET_THROUGH = (ValueError, TypeError, KeyError, AttributeError, RecursionError, SystemError)
+
+
 def parse_pbtxt(text: str) -> dict[str, Any]:
     """Return what a `config.pbtxt` says, or raise `LoadFailed` with line and column."""
-    _require_short(text, FILENAME)
+    _require_text(text, FILENAME)
     message = pb.ModelConfig()
     try:
         text_format.Parse(text, message)
@@ -33,7 +38,7 @@ def parse_pbtxt(text: str) -> dict[str, Any]:
         where = f":{line}:{column}" if line else ""
         reason = str(error).removeprefix(f"{line}:{column} : ")
         raise LoadFailed(f"{FILENAME}{where}: {_one_line(reason)}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _LET_THROUGH as error:
         raise LoadFailed(f"{FILENAME}: {_one_line(str(error))}") from error
     plain = _plain(message)
     if "max_batch_size" in text and not message.max_batch_size and _says_zero(text):
@@ -46,14 +51,14 @@ def parse_json(text: str) -> dict[str, Any]:
 
     Names may be `max_batch_size` or `maxBatchSize`, 64-bit integers numbers or strings.
     """
-    _require_short(text, "config")
+    _require_text(text, "config")
     message = pb.ModelConfig()
     try:
         json_format.Parse(text, message)
         top = json.loads(text)
     except json_format.ParseError as error:
         raise LoadFailed(f"config: {_one_line(str(error))}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _LET_THROUGH as error:
         raise LoadFailed(f"config: not proto JSON: {_one_line(str(error))}") from error
     if not isinstance(top, dict):
         raise LoadFailed("config: should be a JSON object")
@@ -78,7 +83,11 @@ def _without_defaults(value: Any) -> Any:
     return [_without_defaults(each) for each in value] if isinstance(value, list) else value
 
 
-def _require_short(text: str, what: str) -> None:
+def _require_text(text: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise LoadFailed(f"{what}: is not Unicode at character {error.start + 1}") from error
     if len(text) > MAX_CHARACTERS:
         raise LoadFailed(f"{what}: has {len(text)} characters, {MAX_CHARACTERS} are the most")
 
