@@ -91,7 +91,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), JSON | PLAIN, max_size=4))
 def test_only_a_failed_load_comes_of_json(values: dict[str, Any]) -> None:
     for text in (json.dumps(values), json.dumps(values)[:-1]):
@@ -101,7 +101,7 @@ def test_only_a_failed_load_comes_of_json(values: dict[str, Any]) -> None:
             str(failure).encode()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), PLAIN, max_size=5))
 def test_only_a_failed_load_comes_of_plain_values(values: dict[str, Any]) -> None:
     try:

@@ -12,7 +12,7 @@ from inferd.errors import Expired, Infeasible, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
 from inferd.inference.request import Request, Tensors
-from inferd.inference.scheduling import LatencyModel, Policy, Scheduler, buckets_of
+from inferd.inference.scheduling import LatencyModel, Policy, RunTime, Scheduler, buckets_of
 from inferd.telemetry.statistics import ModelStatistics
 
 RUN_S = 0.010
@@ -69,7 +69,7 @@ class Fixture:
             Scheduler(policy, latency),
             [self.instance],
             self.statistics,
-            compute=LatencyModel(buckets_of(max_batch)),
+            run_time=RunTime(buckets_of(max_batch)),
             inline_below_s=0.0,
             guard_s=guard_s,
             clock=self.loop.time,

@@ -101,9 +101,9 @@ class Inference(Section):
     """Requests that wait for one model version before new ones are refused."""
     default_max_batch_size: Annotated[int, Field(ge=1)] = 32
     """`max_batch_size` of a model without a configuration whose graph has a batch dimension."""
-    inline_below_us: NotNegative = 100.0
-    """A run expected to be shorter than this happens on the event loop when nothing else
-    waits: handing it to a thread would take longer. 0: never."""
+    inline_below_us: NotNegative = 50.0
+    """A run expected to be shorter than this happens on the event loop when the model has
+    nothing else to do: handing it to a thread would take longer. 0: never."""
     guard_ms: NotNegative = 0.5
     """Kept back from every deadline for the way home."""
     warmup_runs: Annotated[int, Field(ge=1)] = 5

@@ -44,7 +44,7 @@ class Assembler:
             Scheduler(loaded.policy, loaded.latency),
             workers,
             statistics,
-            compute=loaded.compute,
+            run_time=loaded.run_time,
             inline_below_s=self._inference.inline_below_us * 1e-6,
             guard_s=loaded.policy.guard_s,
             clock=self._clock,

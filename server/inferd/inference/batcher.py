@@ -19,7 +19,7 @@ from inferd.deadline import Clock
 from inferd.errors import Expired, Infeasible, InferdError, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch, Stopper
 from inferd.inference.request import Request
-from inferd.inference.scheduling import Drop, LatencyModel, Reason, Run, Scheduler
+from inferd.inference.scheduling import Drop, Reason, Run, RunTime, Scheduler
 from inferd.telemetry.statistics import ModelStatistics
 
 #: libuv's timers have whole milliseconds: ask that much early rather than be late.
@@ -69,7 +69,7 @@ class Batcher:
         instances: Sequence[Instance],
         statistics: ModelStatistics,
         *,
-        compute: LatencyModel,
+        run_time: RunTime,
         inline_below_s: float,
         guard_s: float,
         clock: Clock,
@@ -78,8 +78,8 @@ class Batcher:
         self._scheduler = scheduler
         self._idle = list(instances)
         self._statistics = statistics
-        #: Seconds in the model alone, without hand-over: decides what runs on the loop.
-        self._compute = compute
+        #: Decides what runs on the loop.
+        self._run_time = run_time
         self._inline_below_s = inline_below_s
         self._guard_s = guard_s
         self._clock = clock
@@ -101,6 +101,9 @@ class Batcher:
         """Take in a request; its future gets the answer, or the reason for none."""
         if self._closed:
             raise NotReady("the model version has been unloaded", retry_after_s=None)
+        if self._runs_here(request):
+            self._run_here(request)
+            return
         if not self._arrivals:
             self._loop.call_soon(self._look_now)
         self._arrivals.append(request)
@@ -147,28 +150,47 @@ class Batcher:
         batch = Batch(requests, instance.stopper())
         active = _Active(run, batch, instance, min(request.deadline for request in requests))
         self._active.append(active)
-        if self._runs_here(run):
-            instance.run_here(batch)
-            self._complete(active)
-        else:
-            instance.submit(batch, partial(self._come_back, active))
-
-    def _runs_here(self, run: Run) -> bool:
-        """Whether the run is shorter than the way to a thread and back."""
-        return self._inline_below_s > 0 and self._compute.predict(run.rows) < self._inline_below_s
+        instance.submit(batch, partial(self._come_back, active))
 
     def _come_back(self, active: _Active) -> None:
-        self._complete(active)
-        self._look_now()
-
-    def _complete(self, active: _Active) -> None:
-        now = self._clock()
-        batch, run = active.batch, active.run
         self._active.remove(active)
         self._idle.append(active.instance)
+        self._settle(active.run, active.batch)
+        self._look_now()
+
+    # -- the short way: no queue, no thread ---------------------------------------
+
+    def _runs_here(self, request: Request) -> bool:
+        """Whether nothing else is going on, and the run is shorter than the way to a thread."""
+        return (
+            self._run_time.predict(request.rows) < self._inline_below_s
+            and not self._arrivals
+            and not self._active
+            and not len(self._scheduler)
+        )
+
+    def _run_here(self, request: Request) -> None:
+        """Run one request on the event loop; when this returns it has been answered."""
+        now = self._clock()
+        if drops := self._scheduler.admit(now, (request,)):
+            self._refuse(drops, now)
+        elif run := self._scheduler.pick(now):
+            instance = self._idle[-1]
+            request.picked = now
+            batch = Batch((request,), instance.stopper())
+            instance.run_here(batch)
+            self._settle(run, batch)
+        else:
+            self._set_timer(now)  # it may wait for company
+
+    # -- what came of it ------------------------------------------------------------
+
+    def _settle(self, run: Run, batch: Batch) -> None:
+        """Learn from a batch that has been run, and answer its members."""
+        now = self._clock()
         self._scheduler.finished(now, run, learn=batch.clean)
         if batch.clean:
-            self._compute.observe(run.rows, batch.computed - batch.assembled)
+            self._run_time.observe(run.rows, batch.computed - batch.assembled)
         self._record(run, batch)
         for request, result in zip(batch.requests, batch.results, strict=True):
             request.run_began, request.run_ended = batch.assembled, batch.computed

@@ -11,7 +11,7 @@ from inferd.inference.repository.completion import complete
 from inferd.inference.repository.layout import VersionFiles, read_labels
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.repository.schema import DynamicBatching, QueuePolicy
-from inferd.inference.scheduling import LatencyModel, Level, Policy, buckets_of
+from inferd.inference.scheduling import LatencyModel, Level, Policy, RunTime, buckets_of
 from inferd.inference.session_settings import Placement, placements
 from inferd.inference.warmup import Sample, samples, warm_up
 from inferd.runtime.external_data import check_external_data
@@ -53,7 +53,7 @@ class Loaded:
     sessions: tuple[tuple[Session, Placement], ...]
     #: Seconds of a whole batch, and of the model alone.
     latency: LatencyModel
-    compute: LatencyModel
+    run_time: RunTime
     memory_bytes: int
 
 
@@ -90,11 +90,11 @@ class Loader:
         policy = policy_of(config, signature, self._inference, sum(e.instances for e in placed))
         warming()
         buckets = buckets_of(policy.max_batch, policy.preferred)
-        latency, compute = LatencyModel(buckets), LatencyModel(buckets)
+        latency, run_time = LatencyModel(buckets), RunTime(buckets)
         requests = list(samples(signature, config.model_warmup, source.directory, buckets))
         for session, _ in sessions:
-            self._warm(session, signature, requests, latency, compute)
-        return Loaded(config, signature, policy, sessions, latency, compute, size * len(sessions))
+            self._warm(session, signature, requests, latency, run_time)
+        return Loaded(config, signature, policy, sessions, latency, run_time, size * len(sessions))
 
     def _warm(
         self,
@@ -102,14 +102,14 @@ class Loader:
         signature: Signature,
         requests: list[Sample],
         latency: LatencyModel,
-        compute: LatencyModel,
+        run_time: RunTime,
     ) -> None:
         warm_up(
             session,
             signature,
             requests,
             runs=self._inference.warmup_runs,
-            latency=(latency, compute),
+            latency=(latency, run_time),
             clock=self._clock,
         )
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from inferd.call import Call
+from inferd.call import EXPLAIN, Call
 from inferd.config import Log
 from inferd.deadline import Clock
 from inferd.errors import DeadlineExceeded, Draining, InferdError, Internal, InvalidRequest
@@ -283,7 +283,7 @@ class _Books:
         self._succeeded(took_s)
         if took_s >= self._slow_s:
             self._write("slow", call, Code.OK, now)
-        self._closed(call, "OK", "", now)
+        self._closed(call, now, "OK")
 
     def refused(self, call: Call, request: Any, error: Exception) -> Refusal:
         now = self._pipeline.clock()
@@ -293,7 +293,7 @@ class _Books:
         refused = refusal(known)
         self._statistics.of(refused.code.name).observe(now - call.arrived)
         self._write("failed", call, refused.code, now, request=request, error=known)
-        self._closed(call, refused.code.name, known.reason, now)
+        self._closed(call, now, refused.code.name, known.reason)
         if call.trailing:
             return refused._replace(trailing=(*call.trailing, *refused.trailing))
         return refused
@@ -305,13 +305,13 @@ class _Books:
         self._statistics.of(code.name).observe(now - call.arrived)
         if late or not self._streams:  # to leave is how a caller ends a stream
             self._write("abandoned", call, code, now)
-        self._closed(call, code.name, code.name, now)
+        self._closed(call, now, code.name, code.name)
 
-    def _closed(self, call: Call, code: str, reason: str, now: float) -> None:
+    def _closed(self, call: Call, now: float, code: str, reason: str = "") -> None:
         self._statistics.in_flight -= 1
         if self._pipeline._emptied is not None:
             self._pipeline._left()
-        if call.explains:
+        if EXPLAIN in call.metadata and call.explains:
             call.trailing.extend(_waterfall(call, now))
         if call.span is not None:
             span: Any = call.span

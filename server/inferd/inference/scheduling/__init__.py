@@ -4,7 +4,7 @@ Nothing here waits, logs or reads a clock. `Scheduler` is the seam: `admit`, `pi
 `finished`; `inferd.inference.batcher` is the shell around it.
 """
 
-from inferd.inference.scheduling.latency import LatencyModel
+from inferd.inference.scheduling.latency import LatencyModel, RunTime
 from inferd.inference.scheduling.policy import Level, Policy, buckets_of
 from inferd.inference.scheduling.scheduler import Drop, Reason, Run, Scheduler
 from inferd.inference.scheduling.ticket import Ticket
@@ -16,6 +16,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Run",
+    "RunTime",
     "Scheduler",
     "Ticket",
     "buckets_of",

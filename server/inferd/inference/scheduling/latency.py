@@ -20,6 +20,8 @@ MISS_RATE = 0.1
 #: How fast the margin moves, in log-seconds per run, and how far it may go.
 STEP = 0.05
 MAX_MARGIN = 1.0
+#: The weight of the last run in `RunTime`'s average.
+FORGETTING = 0.1
 #: What an unmeasured model is thought to take: optimistic, so that it gets measured.
 UNKNOWN_S = 0.0
 
@@ -85,3 +87,26 @@ class _Window:
             del self._sorted[bisect_left(self._sorted, self._order.popleft())]
         middle = len(self._sorted) // 2
         self.median = (self._sorted[middle] + self._sorted[~middle]) / 2
+
+
+class RunTime:
+    """The seconds a batch spends in the model alone: an average that forgets, and no margin.
+
+    It decides where a batch runs, not whether it is in time, so it can be simple.
+    """
+
+    def __init__(self, buckets: Sequence[int]) -> None:
+        self._index = [bisect_left(buckets, rows) for rows in range(buckets[-1] + 1)]
+        self._averages = [UNKNOWN_S] * len(buckets)
+
+    def predict(self, rows: int) -> float:
+        """Return the seconds that `rows` took of late."""
+        return self._averages[self._index[rows]]
+
+    def observe(self, rows: int, seconds: float) -> None:
+        """Learn from a run."""
+        index = self._index[rows]
+        average = self._averages[index]
+        self._averages[index] = average + FORGETTING * (seconds - average) if average else seconds
+
+    seed = observe

@@ -128,8 +128,7 @@ class Scheduler:
         closed = self._closed_because(now, head, min(available, self._policy.max_batch))
         if not closed:
             return None
-        limit, too_tight = self._size(now, head.key)
-        chosen = list(self._fitting(head.key, limit, too_tight)) or [0]
+        chosen = [0] if len(self._queue) == 1 else self._chosen(now, head.key)
         tickets = tuple(self._queue[at][3] for at in chosen)
         self._remove(chosen)
         self._running += 1
@@ -199,6 +198,11 @@ class Scheduler:
         return batches * self._latency.predict(self._policy.max_batch) / self._slots
 
     # -- the size of a batch -----------------------------------------------------
+
+    def _chosen(self, now: float, key: Hashable) -> list[int]:
+        """Return the positions of those who leave now, at least one."""
+        limit, too_tight = self._size(now, key)
+        return list(self._fitting(key, limit, too_tight)) or [0]
 
     def _closed_because(self, now: float, head: Ticket, rows: int) -> str:
         """Say why a batch should leave now; empty when waiting for company is allowed."""

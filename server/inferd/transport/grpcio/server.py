@@ -171,7 +171,7 @@ class _Arrival:
             self._path,
             arrived=self._arrived,
             deadline=NEVER if remaining is None else Deadline(self._clock() + remaining),
-            metadata=dict(self._metadata),
+            metadata={key: value for key, value in self._metadata},  # noqa: C416
             peer=context.peer(),
         )
 

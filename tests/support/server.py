@@ -1,0 +1,163 @@
+"""`inferd serve` as its users have it: a process of its own, ended by its pid.
+
+Leaving the block is part of the test: the server must end as it should, with the exit code
+that was expected and no traceback in its log.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY = ROOT / "tests" / "repository"
+INFERD = (sys.executable, "-m", "inferd")
+#: Far more than a start takes, and a stop: what hangs should fail, not what is slow.
+START_S = 60.0
+STOP_S = 60.0
+
+_ADDRESS = re.compile(r"^  gRPC +(?P<host>\S+):(?P<port>\d+)$", re.MULTILINE)
+_HTTP = re.compile(r"^  health +http://\S+:(?P<port>\d+)/", re.MULTILINE)
+_LAST_LINE = "ModelMetadata"
+
+
+class NotStarted(AssertionError):
+    """The server ended, or said nothing, before it announced itself."""
+
+
+@dataclass(slots=True)
+class Server:
+    """A process that serves, or did."""
+
+    process: "subprocess.Popen[str]"
+    host: str
+    port: int
+    http_port: int
+    #: What it printed when it was ready.
+    announcement: str
+    #: Its standard error.
+    log: Path
+    #: What it is expected to end with.
+    exit_code: int = 0
+    _stopped: bool = field(default=False, init=False)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://{self.host}:{self.http_port}"
+
+    def logged(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ended(self, *, within_s: float = STOP_S) -> int:
+        """Wait for the end and return the exit code, negative for the signal that killed it."""
+        return self.process.wait(within_s)
+
+
+@contextmanager
+def serving(
+    directory: Path,
+    *arguments: str,
+    repository: Path | Sequence[Path] = REPOSITORY,
+    port: int = 0,
+    exit_code: int = 0,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Run a server for as long as the block lasts, unless the block ends it itself.
+
+    `directory` gets its log. Raises `NotStarted` with what it said instead, and
+    `AssertionError` when it does not end as it should.
+    """
+    log = directory / "stderr.log"
+    paths = [repository] if isinstance(repository, Path) else repository
+    command = [*INFERD, "serve", "--port", str(port), "--http-port", "0", *arguments]
+    for path in paths:
+        command += ["--repository", str(path)]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**clean_environment(), **(environment or {})},
+            cwd=ROOT,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        server = _announced(process, log, exit_code)
+        yield server
+        _end(server)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what would configure a server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("INFERD__")}
+
+
+def _announced(process: "subprocess.Popen[str]", log: Path, exit_code: int) -> Server:
+    # Reading blocks until there is a line or an end; the watchdog makes an end.
+    watchdog = threading.Timer(START_S, process.kill)
+    watchdog.start()
+    lines: list[str] = []
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if _LAST_LINE in line:
+                break
+    finally:
+        watchdog.cancel()
+        watchdog.join()
+    text = "".join(lines)
+    address, http = _ADDRESS.search(text), _HTTP.search(text)
+    if not address or not http:
+        code = process.wait(STOP_S)
+        raise NotStarted(f"exit code {code}\n{text}\n{log.read_text(errors='replace')}")
+    return Server(
+        process=process,
+        host=address["host"],
+        port=int(address["port"]),
+        http_port=int(http["port"]),
+        announcement=text,
+        log=log,
+        exit_code=exit_code,
+    )
+
+
+def _end(server: Server) -> None:
+    """Stop the server if it still runs, and look at how it ended."""
+    if server.process.poll() is None:
+        server.signal(signal.SIGTERM)
+    try:
+        code = server.ended()
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"it did not stop within {STOP_S} s:\n{_tail(server)}") from None
+    assert code == server.exit_code, f"exit code {code}:\n{_tail(server)}"
+    assert "Traceback" not in server.logged(), _tail(server)
+
+
+def _tail(server: Server) -> str:
+    return server.logged()[-4000:]
