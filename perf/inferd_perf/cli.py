@@ -183,6 +183,22 @@ def _add_models(commands: Any) -> None:
     )
 
 
+def _add_soak(commands: Any) -> None:
+    parser = commands.add_parser(
+        "soak",
+        help="watch the server's memory",
+        description="Start inferd, send requests, then load and unload the model, and read its"
+        " memory after every tenth. INVALID (exit code 3) when it grows by more than --most"
+        " after the first tenth of either.",
+    )
+    parser.set_defaults(command=_soak)
+    parser.add_argument("--repository", type=Path, default=Path("perf/models"))
+    parser.add_argument("--requests", type=at_least_one, default=200_000, help="(200000)")
+    parser.add_argument("--cycles", type=at_least_one, default=200, help="(200)")
+    parser.add_argument("--most", type=positive, default=0.02, help="a share (0.02)")
+    _add_request_arguments(parser)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
@@ -192,6 +208,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_compare(commands)
+    _add_soak(commands)
     _add_models(commands)
     return top
 
@@ -316,6 +333,27 @@ def _compare(args: argparse.Namespace) -> int:
     }
     _write_json(args.json, values)
     return stats.INVALID_EXIT if found else 0
+
+
+def _soak(args: argparse.Namespace) -> int:
+    from inferd_perf import soak
+    from inferd_perf.servers import ServerFailed
+
+    def tell(reading: soak.Reading) -> None:
+        print(f"{reading.done:>8} {reading.phase:<20} {reading.rss_bytes / 1e6:8.1f} MB resident")
+
+    try:
+        readings = soak.soak(
+            args.repository, _recipe(args), requests=args.requests, cycles=args.cycles, tell=tell
+        )
+    except (ServerFailed, OSError) as error:
+        raise Failed(str(error)) from error
+    worst = 0.0
+    for phase in dict.fromkeys(reading.phase for reading in readings):
+        grown = soak.growth(readings, phase)
+        worst = max(worst, grown)
+        print(f"{phase}: {grown:+.1%} after the first tenth")
+    return stats.INVALID_EXIT if worst > args.most else 0
 
 
 def _models(args: argparse.Namespace) -> int:

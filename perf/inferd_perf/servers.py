@@ -93,6 +93,21 @@ class Server:
         """Make one real call; return the serialised answer."""
         return self._call("ModelInfer", request)
 
+    def load(self, model: str) -> None:
+        """Load a model, in explicit control mode."""
+        request = pb.RepositoryModelLoadRequest(model_name=model).SerializeToString()
+        self._call("RepositoryModelLoad", request)
+
+    def unload(self, model: str) -> None:
+        """Unload a model, in explicit control mode."""
+        request = pb.RepositoryModelUnloadRequest(model_name=model).SerializeToString()
+        self._call("RepositoryModelUnload", request)
+
+    def rss_bytes(self) -> int:
+        """Return the memory that the process keeps resident."""
+        rss: int = psutil.Process(self._process.pid).memory_info().rss
+        return rss
+
     def _call(self, method: str, request: bytes) -> bytes:
         with grpc.insecure_channel(self.target) as channel:
             try:

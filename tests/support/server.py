@@ -6,10 +6,12 @@ that was expected and no traceback in its log.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +64,12 @@ class Server:
     def logged(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def get(self, path: str) -> str:
+        """Ask for a page over HTTP."""
+        with urllib.request.urlopen(f"{self.http}{path}", timeout=STOP_S) as response:
+            text: str = response.read().decode()
+        return text
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -110,6 +118,14 @@ def serving(
             process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def copy_model(name: str, target: Path, *, batching: str = "dynamic_batching { }") -> None:
+    """Copy a probe to `target`, whose name it gets, with other batching."""
+    shutil.copytree(REPOSITORY / name, target)
+    config = target / "config.pbtxt"
+    text = config.read_text().replace(f'name: "{name}"', f'name: "{target.name}"', 1)
+    config.write_text(text.replace("dynamic_batching { }", batching))
 
 
 def clean_environment() -> dict[str, str]:

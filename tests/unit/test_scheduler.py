@@ -232,3 +232,19 @@ def test_preserved_order_is_first_come_first_served_one_at_a_time() -> None:
 
 def test_an_empty_queue_asks_not_to_be_woken() -> None:
     assert a_scheduler().wake_at(0.0) == math.inf
+
+
+def test_a_bad_memory_does_not_keep_everybody_out_for_ever() -> None:
+    scheduler = a_scheduler(base=1 * MS, per_row=0.0, max_batch=1)
+    for second in range(40):
+        scheduler.admit(float(second), [a_ticket(second + 0.5)])
+        run = scheduler.pick(float(second))
+        assert run is not None
+        scheduler.finished(second + 0.1, run)
+
+    assert scheduler.admit(39.2, [a_ticket(39.25)]), "a run takes 100 ms of late"
+    assert scheduler.admit(40.2, [a_ticket(40.25)]) == [], "that was long ago: let one try"
+    run = scheduler.pick(40.2)
+    assert run is not None
+    scheduler.finished(40.3, run)
+    assert scheduler.admit(40.4, [a_ticket(40.45)]), "it was slow again: the next try can wait"

@@ -67,6 +67,15 @@ class Batch:
             self.results.extend(self._isolate(error, runner, clock))
         self.ended = clock()
 
+    def fail(self, error: ModelFailed, now: float) -> None:
+        """Give everyone this error, whatever had been done so far."""
+        self.clean = False
+        self.results = [error] * len(self.requests)
+        self.began = self.began or now
+        self.assembled = self.assembled or now
+        self.computed = self.computed or now
+        self.ended = now
+
     def _isolate(
         self, error: ModelFailed, runner: Runner, clock: Clock
     ) -> Sequence[Tensors | ModelFailed]:

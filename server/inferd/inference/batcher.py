@@ -97,11 +97,15 @@ class Batcher:
         """Return the requests that have not left the queue."""
         return len(self._scheduler) + len(self._arrivals)
 
-    def submit(self, request: Request) -> None:
-        """Take in a request; its future gets the answer, or the reason for none."""
+    def submit(self, request: Request, *, more: bool = False) -> None:
+        """Take in a request; its future gets the answer, or the reason for none.
+
+        `more` says that others follow at once: then it does not run on the event loop,
+        which would not be heard of again until all of them have been run.
+        """
         if self._closed:
             raise NotReady("the model version has been unloaded", retry_after_s=None)
-        if self._runs_here(request):
+        if not more and self._runs_here(request):
             self._run_here(request)
             return
         if not self._arrivals:
@@ -133,17 +137,18 @@ class Batcher:
     def _look(self, now: float) -> None:
         if self._arrivals:
             arrivals, self._arrivals = self._arrivals, []
-            self._refuse(self._scheduler.admit(now, arrivals), now)
-        self._refuse(self._scheduler.drop_late(now), now)
+            self._refuse(self._scheduler.admit(now, arrivals))
+        self._refuse(self._scheduler.drop_late(now))
         self._expire_running(now)
         while self._idle and len(self._scheduler) and (run := self._scheduler.pick(now)):
+            now = self._clock()  # what was decided may have been decided a little ahead of time
             self._start(run, now)
-            now = self._clock()
         self._set_timer(now)
         self._notice_drained()
 
     def _start(self, run: Run, now: float) -> None:
         instance = self._idle.pop()
+        run.picked_at = now
         requests = [ticket for ticket in run.tickets if isinstance(ticket, Request)]
         for request in requests:
             request.picked = now
@@ -173,7 +178,7 @@ class Batcher:
         """Run one request on the event loop; when this returns it has been answered."""
         now = self._clock()
         if drops := self._scheduler.admit(now, (request,)):
-            self._refuse(drops, now)
+            self._refuse(drops)
         elif run := self._scheduler.pick(now):
             instance = self._idle[-1]
             request.picked = now
@@ -197,9 +202,9 @@ class Batcher:
             if request.gone:
                 continue
             if isinstance(result, ModelFailed):
-                self._fail(request, ModelFailed(str(result)), "BACKEND", now)
+                request.future.set_exception(ModelFailed(str(result)))
             elif now > request.deadline:
-                self._drop(request, _late(), Reason.LATE_DROP, now)
+                request.future.set_exception(_late())
             else:
                 request.future.set_result(result)
 
@@ -228,11 +233,11 @@ class Batcher:
 
     # -- those who get no answer --------------------------------------------------
 
-    def _refuse(self, drops: Sequence[Drop], now: float) -> None:
+    def _refuse(self, drops: Sequence[Drop]) -> None:
         for drop in drops:
             request = drop.ticket
             if isinstance(request, Request) and not request.gone:
-                self._drop(request, _error_of(drop), drop.reason, now)
+                request.future.set_exception(_error_of(drop))
 
     def _expire_running(self, now: float) -> None:
         """Answer the members of running batches whose deadline is about to pass."""
@@ -242,7 +247,7 @@ class Batcher:
                 continue
             for request in active.batch.requests:
                 if request.deadline <= soon and not request.gone:
-                    self._drop(request, _late(), Reason.LATE_DROP, now)
+                    request.future.set_exception(_late())
             alive = [each.deadline for each in active.batch.requests if not each.gone]
             active.next_deadline = min(alive, default=math.inf)
             if not alive:
@@ -254,14 +259,6 @@ class Batcher:
                 if all(each.gone for each in active.batch.requests):
                     active.batch.stop.now()
                 return
-
-    def _drop(self, request: Request, error: InferdError, reason: str, now: float) -> None:
-        self._statistics.dropped(reason, now - request.arrived)
-        request.future.set_exception(error)
-
-    def _fail(self, request: Request, error: InferdError, reason: str, now: float) -> None:
-        self._statistics.failed(reason, now - request.arrived)
-        request.future.set_exception(error)
 
     # -- when to look again -------------------------------------------------------
 

@@ -1,17 +1,22 @@
 """What is served under which name, and where everything else stands.
 
-The registry holds no files and loads nothing; `Models` changes it, everyone reads it. A
-look-up on the hot path is one dictionary access: the table of names is rebuilt at every
-change, which are rare.
+The registry holds no files and loads nothing; `Models` and `Lifecycle` change it, everyone
+reads it. A look-up on the hot path is one dictionary access: the table of names is rebuilt
+at every change, which are rare.
 """
 
+import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from inferd.errors import InferdError, NotFound, NotReady
 from inferd.inference.repository.layout import ModelFiles, Snapshot
 from inferd.inference.repository.planner import Key, Known
 from inferd.inference.version import ModelVersion, State
+
+if TYPE_CHECKING:
+    from inferd.inference.loading import Source
 
 Listener = Callable[[], None]
 
@@ -32,15 +37,27 @@ class IndexEntry:
 class Slot:
     """One version of a model: what serves, and where a load stands."""
 
+    #: READY as long as something serves, whatever is being loaded beside it.
     state: State = State.UNLOADED
     reason: str = ""
-    #: What answers, also while it is being reloaded or drained.
+    #: What answers, also while its successor is being loaded.
     version: ModelVersion | None = None
-    #: Of the files that `version` came from, and of those that failed last.
+    #: What `version` came from, or what an evicted one will come from.
+    source: "Source | None" = None
     stamp: Hashable = None
+    #: Of the files that failed last.
     failed_stamp: Hashable = None
-    #: Taken out to make room; comes back when somebody asks.
+    #: Not loaded for want of room; comes when somebody asks.
     evicted: bool = False
+    #: These answer what they were asked, and get nothing new.
+    leaving: list[ModelVersion] = field(default_factory=list)
+    #: Held by whoever loads or retires.
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def shown(self) -> ModelVersion | None:
+        """What counts as this version for statistics: one at a time."""
+        return self.version or (self.leaving[-1] if self.leaving else None)
 
 
 @dataclass(slots=True, eq=False)
@@ -75,13 +92,20 @@ class Registry:
         """Return the slot of a version, a new one if need be."""
         return self.model(key[0]).slots.setdefault(key[1], Slot())
 
+    def slots(self, names: set[str] | None = None) -> Iterator[tuple[Key, Slot]]:
+        """All slots of the named models, or of all."""
+        for name, model in self._models.items():
+            if names is None or name in names:
+                for number, slot in model.slots.items():
+                    yield (name, number), slot
+
     def keys(self, name: str | None = None) -> list[Key]:
         """Return every version there is a slot for, of one model or of all."""
-        return [key for key, _ in self._slots(None if name is None else {name})]
+        return [key for key, _ in self.slots(None if name is None else {name})]
 
     def known(self, names: set[str] | None) -> Known:
         """Return what the planner must know of the named models, or of all."""
-        slots = list(self._slots(names))
+        slots = list(self.slots(names))
         return Known(
             # Evicted is as good as ready: it is there for whoever asks.
             ready={key: slot.stamp for key, slot in slots if slot.version or slot.evicted},
@@ -90,7 +114,7 @@ class Registry:
 
     def forgive(self, name: str) -> None:
         """Let what failed be tried again: somebody asked for it."""
-        for _, slot in self._slots({name}):
+        for _, slot in self.slots({name}):
             slot.failed_stamp = None
 
     def problem(self, name: str) -> str:
@@ -99,31 +123,34 @@ class Registry:
         failures = [slot.reason for slot in model.slots.values() if slot.failed_stamp]
         return model.problem or "; ".join(failures)
 
+    def forget(self, name: str) -> None:
+        """Drop a model that serves nothing."""
+        self._models.pop(name, None)
+        self.publish()
+
     def forget_missing(self, snapshot: Snapshot, names: set[str] | None) -> None:
         """Drop what serves nothing any more and has left the disk."""
-        for (name, number), slot in list(self._slots(names)):
+        changed = False
+        for (name, number), slot in list(self.slots(names)):
             if _is_history(slot, number, snapshot.models.get(name)):
                 del self._models[name].slots[number]
+                changed = True
         for name, model in list(self._models.items()):
             in_scope = names is None or name in names
             if in_scope and not model.slots and name not in snapshot.models:
                 del self._models[name]
-        self.publish()
-
-    def _slots(self, names: set[str] | None) -> Iterator[tuple[Key, Slot]]:
-        for name, model in self._models.items():
-            if names is None or name in names:
-                for number, slot in model.slots.items():
-                    yield (name, number), slot
+                changed = True
+        if changed:
+            self.publish()
 
     def evicted(self, name: str, version: str) -> Key | None:
         """Return the version that a call means, if it is one that comes back on demand."""
         model = self._models.get(name)
         if model is None:
             return None
-        number = self._number(model, version) if version else None
-        candidates = (n for n, slot in model.slots.items() if slot.evicted)
-        return max(((name, n) for n in candidates if number in (None, n)), default=None)
+        number = _number(model, version) if version else _default(model)
+        slot = model.slots.get(number)
+        return (name, number) if slot and slot.evicted else None
 
     def find(self, name: str, version: str = "") -> ModelVersion | None:
         """Return a ready version: by number or label, or the highest one."""
@@ -135,10 +162,13 @@ class Registry:
         if model is None:
             return NotFound(f"Request for unknown model: '{name}' is not found")
         if not version:
-            loading = any(each.state in _COMING for each in model.slots.values())
             text = f"Request for unknown model: '{name}' has no available versions"
-            return NotReady(text) if loading else NotFound(_with(text, self.problem(name)))
-        slot = model.slots.get(self._number(model, version))
+            slots = model.slots.values()
+            if any(slot.state in _COMING or slot.evicted for slot in slots):
+                reasons = "; ".join(slot.reason for slot in slots if slot.evicted and slot.reason)
+                return NotReady(_with(text, reasons))
+            return NotFound(_with(text, self.problem(name)))
+        slot = model.slots.get(_number(model, version))
         if slot is None or (slot.state is State.UNLOADED and not slot.evicted):
             text = f"Request for unknown model: '{name}' version {version} is not found"
             return NotFound(_with(text, model.problem))
@@ -159,52 +189,56 @@ class Registry:
         return [each for each in entries if not ready_only or each.state is State.READY]
 
     def versions(self) -> list[ModelVersion]:
-        """Return every version that has something loaded."""
-        return [
-            slot.version
-            for model in self._models.values()
-            for slot in model.slots.values()
-            if slot.version
-        ]
+        """Return every version that has something loaded, also those on their way out."""
+        return [slot.shown for _, slot in self.slots() if slot.shown]
 
     def publish(self) -> None:
         """Make the changes visible to callers and listeners."""
         self._ready = {}
         for name, model in self._models.items():
-            ready = {
-                number: slot.version
-                for number, slot in sorted(model.slots.items())
-                if slot.version and slot.version.ready
-            }
-            for number, version in ready.items():
-                self._ready[name, str(number)] = version
-                self._ready[name, ""] = version  # ascending: the highest stays
-                version.labels = tuple(
-                    label for label, meant in model.labels.items() if meant == number
-                )
-            for label, number in model.labels.items():
-                if number in ready:
-                    self._ready[name, label] = ready[number]
+            self._publish_model(name, model)
         for listener in tuple(self._listeners):
             listener()
+
+    def _publish_model(self, name: str, model: Model) -> None:
+        ready = {number: slot.version for number, slot in model.slots.items() if slot.version}
+        names = {str(number): number for number in ready} | model.labels
+        for text, number in ({"": _default(model)} | names).items():
+            if version := ready.get(number):
+                self._ready[name, text] = version
+        for number, version in ready.items():
+            version.labels = tuple(
+                label for label, meant in model.labels.items() if meant == number
+            )
 
     def watch(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after every change; the result ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def _number(self, model: Model, version: str) -> int:
-        if version in model.labels:
-            return model.labels[version]
-        return int(version) if version.isascii() and version.isdecimal() else 0
-
 
 _COMING = (State.LOADING, State.WARMING)
 
 
+def _number(model: Model, version: str) -> int:
+    """Return the number that a label or a text stands for; 0, which none has, if it is neither."""
+    if version in model.labels:
+        return model.labels[version]
+    # By comparing: `int` takes signs, spaces, underscores and Persian digits for a number.
+    return next((number for number in model.slots if str(number) == version), 0)
+
+
+def _default(model: Model) -> int:
+    """Return the version that is meant when none is named: the highest that can serve.
+
+    One that was evicted can, once it is back. An older one is not what was asked for.
+    """
+    return max((n for n, slot in model.slots.items() if slot.version or slot.evicted), default=0)
+
+
 def _is_history(slot: Slot, number: int, files: ModelFiles | None) -> bool:
     gone = files is None or number not in files.versions
-    return gone and slot.version is None
+    return gone and slot.version is None and not slot.leaving and not slot.busy.locked()
 
 
 def _with(text: str, reason: str) -> str:

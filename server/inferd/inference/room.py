@@ -1,57 +1,57 @@
-"""How much memory models may take, and who makes room when it is short."""
+"""How much memory models may take, and who goes when it is short: decides, evicts nothing."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from inferd.errors import LoadFailed
+from inferd.inference.repository.planner import Key
 from inferd.inference.version import ModelVersion
 
 
+class NoRoom(LoadFailed):
+    """What is loaded and may not go leaves too little."""
+
+
 class Room:
-    """A budget in bytes; 0 is no limit. Decides, evicts nothing."""
+    """A budget in bytes; 0 is no limit."""
 
     def __init__(self, max_bytes: int, pinned: frozenset[str]) -> None:
         self._max_bytes = max_bytes
         self._pinned = pinned
-        #: Held while a model is loaded under a budget, so that two do not take the same room.
-        self.lock: asyncio.Lock | _Open = asyncio.Lock() if max_bytes else _Open()
+        #: What is being loaded and does not count as loaded yet.
+        self._reserved: dict[Key, int] = {}
 
-    def fits(self, size: int, loaded: Sequence[ModelVersion]) -> bool:
-        """Whether `size` more bytes fit beside what is loaded."""
-        return not self._max_bytes or _used(loaded) + size <= self._max_bytes
+    def reserve(self, key: Key, size: int) -> None:
+        """Keep `size` bytes for a version until `release`."""
+        self._reserved[key] = size
 
-    def victims(self, name: str, size: int, loaded: Sequence[ModelVersion]) -> list[ModelVersion]:
+    def release(self, key: Key) -> None:
+        """Give back what was reserved, if anything was."""
+        self._reserved.pop(key, None)
+
+    def lacking(self, size: int, loaded: Iterable[ModelVersion]) -> int:
+        """Return the bytes that are missing for `size` more; 0 or less when they fit."""
+        if not self._max_bytes:
+            return 0
+        used = sum(each.statistics.memory_bytes for each in loaded)
+        return used + sum(self._reserved.values()) + size - self._max_bytes
+
+    def victims(
+        self, name: str, size: int, lacking: int, candidates: Iterable[ModelVersion]
+    ) -> list[ModelVersion]:
         """Return who must go for `size` bytes of model `name`, least recently used first.
 
-        Raises `LoadFailed` when even that would not do.
+        Raises `NoRoom` when even that would not do.
         """
-        if self.fits(size, loaded):
-            return []
-        excess = _used(loaded) + size - self._max_bytes
-        candidates = (
-            each for each in loaded if each.name not in self._pinned and each.name != name
-        )
-        chosen = []
-        for version in sorted(candidates, key=lambda each: each.last_used):
+        chosen: list[ModelVersion] = []
+        evictable = (each for each in candidates if each.name not in self._pinned)
+        for version in sorted(evictable, key=lambda each: each.last_used):
+            if lacking <= 0:
+                break
             chosen.append(version)
-            excess -= version.statistics.memory_bytes
-            if excess <= 0:
-                return chosen
-        raise LoadFailed(
-            f"'{name}' needs {size} bytes, {excess} more than repository.max_memory_bytes"
-            f" ({self._max_bytes}) leaves beside pinned models"
-        )
-
-
-class _Open:
-    """A lock that everyone passes."""
-
-    async def __aenter__(self) -> None:
-        pass
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-
-def _used(loaded: Sequence[ModelVersion]) -> int:
-    return sum(each.statistics.memory_bytes for each in loaded)
+            lacking -= version.statistics.memory_bytes
+        if lacking > 0:
+            raise NoRoom(
+                f"'{name}' needs {size} bytes, {lacking} more than repository.max_memory_bytes"
+                f" ({self._max_bytes}) leaves beside what cannot be evicted for it"
+            )
+        return chosen

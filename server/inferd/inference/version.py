@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inferd.call import Call
 from inferd.deadline import Clock, Deadline
-from inferd.errors import InvalidRequest, Violation
+from inferd.errors import InferdError, InvalidRequest, ModelFailed
 from inferd.inference.batcher import Batcher
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.request import Request, Tensors
@@ -99,7 +99,7 @@ class ModelVersion:
         rows than fit into a batch are run in parts. BF16 is an array of its bits, BYTES an
         array of `bytes`.
 
-        Raises `Infeasible`, `Shed`, `Expired`, `NotReady` or `ModelFailed`.
+        Raises `InvalidRequest`, `Infeasible`, `Shed`, `Expired`, `NotReady` or `ModelFailed`.
         """
         self.last_used = now = self._clock()
         level = self._level(priority)
@@ -132,12 +132,19 @@ class ModelVersion:
             await asyncio.to_thread(worker.close, timeout_s=THREAD_END_S)
 
     async def _answers(self, requests: Sequence[Request], call: Call) -> list[Tensors]:
-        for request in requests:
-            self._batcher.submit(request)
+        # Counted here and not where it happens: a call in parts fails once.
         try:
+            for request in requests:
+                self._batcher.submit(request, more=len(requests) > 1)
             return [await request.future for request in requests]
         except asyncio.CancelledError:
             self.statistics.dropped("CANCELLED", self._clock() - call.arrived)
+            raise
+        except ModelFailed as error:
+            self.statistics.failed(error.reason, self._clock() - call.arrived)
+            raise
+        except InferdError as error:
+            self.statistics.dropped(error.reason, self._clock() - call.arrived)
             raise
         finally:
             for request in requests:
@@ -157,6 +164,10 @@ class ModelVersion:
         step = self._max_rows
         if rows <= step:
             return [(inputs, rows)]
+        most = step * self._policy.max_queue
+        if rows > most:
+            text = f"{rows} rows for model '{self.name}', at most {most} fit into its queue"
+            raise InvalidRequest(text, field="inputs")
         return [
             ({name: array[at : at + step] for name, array in inputs.items()}, min(step, rows - at))
             for at in range(0, rows, step)
@@ -225,19 +236,19 @@ def _joined(parts: list[Tensors], wanted: Sequence[str]) -> Tensors:
 def _with_text(inputs: Tensors) -> Tensors:
     """Decode BYTES inputs: ONNX Runtime takes strings as text."""
     return {
-        name: _decoded(name, array) if array.dtype.hasobject else array
-        for name, array in inputs.items()
+        name: _decoded(name, index, array) if array.dtype.hasobject else array
+        for index, (name, array) in enumerate(inputs.items())
     }
 
 
-def _decoded(name: str, array: NDArray[Any]) -> NDArray[Any]:
+def _decoded(name: str, index: int, array: NDArray[Any]) -> NDArray[Any]:
     result = np.empty(array.size, np.object_)
     for at, element in enumerate(array.ravel()):
         try:
             result[at] = element.decode() if isinstance(element, bytes) else element
         except UnicodeDecodeError as error:
             text = f"element {at} of input '{name}' is not valid UTF-8 ({error.reason})"
-            raise InvalidRequest(text, violations=[Violation(f"inputs[{name}]", text)]) from None
+            raise InvalidRequest(text, field=f"inputs[{index}]") from None
     return result.reshape(array.shape)
 
 

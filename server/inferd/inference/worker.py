@@ -44,9 +44,8 @@ class Worker:
             batch.run(self._runner, self._clock)
         except Exception:  # a bug of ours is this batch's failure, not the server's end
             log.exception("a batch of %d failed", len(batch.requests))
-            batch.clean = False
-            failure = ModelFailed("the model could not be run; the server's log says why")
-            batch.results = [failure] * len(batch.requests)
+            error = ModelFailed("the model could not be run; the server's log says why")
+            batch.fail(error, self._clock())
 
     def close(self, *, timeout_s: float) -> None:
         """Let the thread end after its last batch, and wait for that a while."""
@@ -54,10 +53,13 @@ class Worker:
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             log.warning("%s is still running a batch; left behind", self._thread.name)
+        else:
+            # Now, and not when the garbage collector comes by: a session's memory is large.
+            del self._runner
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            batch, done = job
+        for batch, done in iter(self._jobs.get, None):
             self.run_here(batch)
             with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits
                 self._loop.call_soon_threadsafe(done)
+            del batch, done  # or their tensors would stay until the next batch comes

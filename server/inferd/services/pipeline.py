@@ -22,7 +22,7 @@ from inferd.config import Log
 from inferd.deadline import Clock
 from inferd.errors import DeadlineExceeded, Draining, InferdError, Internal, InvalidRequest
 from inferd.services.routes import Route
-from inferd.services.status import Code, Refusal, refusal
+from inferd.services.status import NAMES, Code, Refusal, refusal
 from inferd.telemetry.rpc import AccessLog, RpcStatistics
 
 log = logging.getLogger(__name__)
@@ -282,7 +282,7 @@ class _Books:
         took_s = now - call.arrived
         self._succeeded(took_s)
         if took_s >= self._slow_s:
-            self._write("slow", call, Code.OK, now)
+            self._write("slow", call, "OK", now)
         self._closed(call, now, "OK")
 
     def refused(self, call: Call, request: Any, error: Exception) -> Refusal:
@@ -291,9 +291,10 @@ class _Books:
         if isinstance(known, Internal):
             log.error("unforeseen error in %s", self._route.path, exc_info=error)
         refused = refusal(known)
-        self._statistics.of(refused.code.name).observe(now - call.arrived)
-        self._write("failed", call, refused.code, now, request=request, error=known)
-        self._closed(call, now, refused.code.name, known.reason)
+        code = NAMES[refused.code]
+        self._statistics.of(code).observe(now - call.arrived)
+        self._write("failed", call, code, now, request=request, error=known)
+        self._closed(call, now, code, known.reason)
         if call.trailing:
             return refused._replace(trailing=(*call.trailing, *refused.trailing))
         return refused
@@ -301,11 +302,11 @@ class _Books:
     def abandoned(self, call: Call) -> None:
         now = self._pipeline.clock()
         late = call.deadline.remaining(now) < CLOCK_SKEW_S
-        code = Code.DEADLINE_EXCEEDED if late else Code.CANCELLED
-        self._statistics.of(code.name).observe(now - call.arrived)
+        code = NAMES[Code.DEADLINE_EXCEEDED if late else Code.CANCELLED]
+        self._statistics.of(code).observe(now - call.arrived)
         if late or not self._streams:  # to leave is how a caller ends a stream
             self._write("abandoned", call, code, now)
-        self._closed(call, now, code.name, code.name)
+        self._closed(call, now, code, code)
 
     def _closed(self, call: Call, now: float, code: str, reason: str = "") -> None:
         self._statistics.in_flight -= 1
@@ -321,7 +322,7 @@ class _Books:
         self,
         outcome: str,
         call: Call,
-        code: Code,
+        code: str,
         now: float,
         *,
         request: Any = None,
@@ -333,7 +334,7 @@ class _Books:
         deadline = call.deadline
         fields = {
             "method": call.method,
-            "code": code.name,
+            "code": code,
             "reason": error.reason if error else "",
             "duration_ms": round((now - call.arrived) * 1000, 3),
             "deadline_ms": None

@@ -4,15 +4,14 @@ A status travels as a number, a message and metadata. The metadata are those tha
 clients know: `grpc-status-details-bin`, a `google.rpc.Status` for programs, and
 `grpc-retry-pushback-ms`, which gRPC's own retries obey.
 
-Under overload refusals are most of what the server says, so what does not change from one
-to the next is encoded once. That works because the encodings of two protobuf messages of
-the same type, put one after the other, are the encoding of both merged.
+Under overload refusals are most of what the server says, and most say the same, so they are
+kept: one that was made before costs a look-up. Details are put together as bytes, because
+the encodings of two messages of one type, one after the other, are that of both merged.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from google.protobuf import any_pb2, duration_pb2
@@ -33,6 +32,8 @@ MAX_MESSAGE_BYTES = 1024
 learns nothing at all."""
 MAX_VIOLATIONS_BYTES = 2048
 """All violations together; those beyond are left out."""
+MAX_MADE = 1024
+"""Refusals kept."""
 
 
 class Code(IntEnum):
@@ -79,48 +80,49 @@ class Refusal(NamedTuple):
     trailing: tuple[tuple[str, Value], ...]
 
 
-class _Constants(dict[type[errors.InferdError], tuple[Code, bytes]]):
-    """What is the same for every error of a class: its code and the details that say so."""
-
-    def __missing__(self, kind: type[errors.InferdError]) -> tuple[Code, bytes]:
-        code = next((STATUS[each] for each in kind.__mro__ if each in STATUS), Code.INTERNAL)
-        info = error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN)
-        self[kind] = code, _details(code, info)
-        return self[kind]
-
-
-_CONSTANTS = _Constants()
+NAMES = tuple(code.name for code in Code)
+"""The names by number: `Code(n).name` takes longer than it looks."""
 
 
 def code_of(kind: type[errors.InferdError]) -> Code:
     """Return the status of the nearest ancestor in the table."""
-    return _CONSTANTS[kind][0]
+    return next((STATUS[each] for each in kind.__mro__ if each in STATUS), Code.INTERNAL)
+
+
+_MADE: dict[tuple[type[errors.InferdError], str, int | None], Refusal] = {}
+"""The refusals made before, by what makes the difference."""
 
 
 def refusal(error: errors.InferdError) -> Refusal:
     """Return what the caller is told about `error`."""
-    code, constant = _CONSTANTS[type(error)]
-    message = _cut(str(error), MAX_MESSAGE_BYTES)
-    details: bytes = constant + status_pb2.Status(message=message).SerializeToString()
-    retry_after_s = error.retry_after_s
-    if retry_after_s is None:
-        if isinstance(error, errors.InvalidRequest) and error.violations:
-            details += _violations(error.violations)
+    message, wait_s = str(error), error.retry_after_s
+    if len(message) > MAX_MESSAGE_BYTES:
+        message = _cut(message, MAX_MESSAGE_BYTES)
+    wait_ms = None if wait_s is None else math.ceil(wait_s * 1000) if wait_s >= 0 else -1
+    key = type(error), message, wait_ms
+    refused = _MADE.get(key)
+    if refused is None:
+        if len(_MADE) >= MAX_MADE:
+            _MADE.clear()
+        refused = _MADE[key] = _refusal(*key)
+    if isinstance(error, errors.InvalidRequest) and error.violations:
+        return _with_violations(refused, error.violations)
+    return refused
+
+
+def _refusal(kind: type[errors.InferdError], text: str, wait_ms: int | None) -> Refusal:
+    code, message = code_of(kind), _cut(text, MAX_MESSAGE_BYTES)
+    details: bytes = status_pb2.Status(code=code, message=message).SerializeToString()
+    details += _packed(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN))
+    if wait_ms is None:
         return Refusal(code, message, ((DETAILS, details),))
-    if retry_after_s < 0:
-        return Refusal(code, message, ((DETAILS, details), (PUSHBACK, "-1")))
-    wait_ms = math.ceil(retry_after_s * 1000)
-    details += _retry_info(wait_ms)
+    if wait_ms >= 0:
+        delay = duration_pb2.Duration(seconds=wait_ms // 1000, nanos=wait_ms % 1000 * 1_000_000)
+        details += _packed(error_details_pb2.RetryInfo(retry_delay=delay))
     return Refusal(code, message, ((DETAILS, details), (PUSHBACK, str(wait_ms))))
 
 
-@lru_cache(maxsize=1024)
-def _retry_info(wait_ms: int) -> bytes:
-    delay = duration_pb2.Duration(seconds=wait_ms // 1000, nanos=wait_ms % 1000 * 1_000_000)
-    return _details(0, error_details_pb2.RetryInfo(retry_delay=delay))
-
-
-def _violations(violations: tuple[errors.Violation, ...]) -> bytes:
+def _with_violations(refused: Refusal, violations: Iterable[errors.Violation]) -> Refusal:
     wrong, room = error_details_pb2.BadRequest(), MAX_VIOLATIONS_BYTES
     for violation in violations:
         field, description = _cut(violation.field, 128), _cut(violation.description, 512)
@@ -128,18 +130,19 @@ def _violations(violations: tuple[errors.Violation, ...]) -> bytes:
         if room < 0:
             break
         wrong.field_violations.add(field=field, description=description)
-    return _details(0, wrong)
+    (key, details), *advice = refused.trailing
+    assert isinstance(details, bytes)
+    return refused._replace(trailing=((key, details + _packed(wrong)), *advice))
 
 
-def _details(code: int, detail: Message) -> bytes:
+def _packed(detail: Message) -> bytes:
+    """Return a `google.rpc.Status` that is `detail` and nothing else, to append to another."""
     packed = any_pb2.Any()
     packed.Pack(detail)
-    encoded: bytes = status_pb2.Status(code=code, details=[packed]).SerializeToString()
+    encoded: bytes = status_pb2.Status(details=[packed]).SerializeToString()
     return encoded
 
 
 def _cut(text: str, limit: int) -> str:
-    if len(text) * 4 <= limit:  # no character takes more than four bytes
-        return text
     encoded = text.encode(errors="replace")
     return encoded[:limit].decode(errors="ignore") if len(encoded) > limit else text

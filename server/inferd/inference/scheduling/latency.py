@@ -59,6 +59,13 @@ class LatencyModel:
         self._factor = math.exp(self._margin)
         self._remember(index, seconds)
 
+    def relax(self) -> None:
+        """Expect the best again: what was learnt is old, and nothing runs that could correct it."""
+        self._margin, self._factor = 0.0, 1.0
+        for index, window in enumerate(self._windows):
+            if window.restart():
+                self._remember(index, window.best)
+
     def _remember(self, index: int, seconds: float) -> None:
         self._windows[index].add(seconds)
         medians = self._medians
@@ -73,20 +80,30 @@ class LatencyModel:
 class _Window:
     """The last runs of a bucket, and their median."""
 
-    __slots__ = ("_order", "_sorted", "median")
+    __slots__ = ("_order", "_sorted", "best", "median")
 
     def __init__(self) -> None:
         self._order = deque[float]()
         self._sorted: list[float] = []
         self.median = UNKNOWN_S
+        #: The shortest run there ever was.
+        self.best = math.inf
 
     def add(self, seconds: float) -> None:
+        self.best = min(self.best, seconds)
         self._order.append(seconds)
         insort(self._sorted, seconds)
         if len(self._order) > WINDOW:
             del self._sorted[bisect_left(self._sorted, self._order.popleft())]
         middle = len(self._sorted) // 2
         self.median = (self._sorted[middle] + self._sorted[~middle]) / 2
+
+    def restart(self) -> bool:
+        """Empty the window; return whether there was anything in it."""
+        self._order.clear()
+        measured = bool(self._sorted)
+        self._sorted.clear()
+        return measured
 
 
 class RunTime:

@@ -21,6 +21,8 @@ from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Policy
 from inferd.inference.scheduling.ticket import Ticket
 
+#: How long predictions are believed that nothing confirms.
+RELAX_AFTER_S = 1.0
 #: How many batches ahead the comparison of sizes looks.
 HORIZON = 8
 
@@ -68,6 +70,8 @@ class Scheduler:
         self._rows = 0
         self._sequence = 0
         self._running = 0
+        #: When a run last taught the latency model something.
+        self._learnt_at = -math.inf
         self._waiting_in_level: dict[int, int] = {}
         self._slots = 1 if policy.preserve_ordering else policy.instances
 
@@ -86,7 +90,9 @@ class Scheduler:
     def _refusal(self, now: float, ticket: Ticket) -> Drop | None:
         """Queue a ticket, or say why not."""
         if self._last_start(ticket) < now:
-            return Drop(ticket, Reason.INFEASIBLE)
+            self._doubt(now)
+            if self._last_start(ticket) < now:
+                return Drop(ticket, Reason.INFEASIBLE)
         waiting = self._waiting_in_level.get(ticket.level, 0)
         limit = self._policy.limits_of(ticket.level).max_queue
         if len(self._queue) >= self._policy.max_queue or 0 < limit <= waiting:
@@ -100,6 +106,13 @@ class Scheduler:
         self._rows += ticket.rows
         self._waiting_in_level[ticket.level] = waiting + 1
         return None
+
+    def _doubt(self, now: float) -> None:
+        """Distrust old predictions that keep everybody out: without runs they never change."""
+        if self._running or self._queue or now - self._learnt_at < RELAX_AFTER_S:
+            return
+        self._learnt_at = now
+        self._latency.relax()
 
     def cancel(self, ticket: Ticket) -> bool:
         """Forget a waiting ticket whose caller has gone; False if it does not wait here."""
@@ -139,6 +152,7 @@ class Scheduler:
         """Take a run back. `learn` is False when its time says nothing (failed, stopped)."""
         self._running -= 1
         if learn:
+            self._learnt_at = now
             self._latency.observe(run.rows, now - run.picked_at)
 
     def wake_at(self, now: float) -> float:

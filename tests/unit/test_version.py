@@ -1,0 +1,386 @@
+"""From a call to its parts and back, counted once. In virtual time, with a pretended model."""
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inferd.call import Call
+from inferd.deadline import NEVER, Deadline
+from inferd.errors import (
+    Expired,
+    Infeasible,
+    InferdError,
+    InvalidRequest,
+    ModelFailed,
+    NotReady,
+    Shed,
+)
+from inferd.inference.batch import Batch
+from inferd.inference.batcher import Batcher
+from inferd.inference.request import Tensors
+from inferd.inference.scheduling import (
+    LatencyModel,
+    Level,
+    Policy,
+    RunTime,
+    Scheduler,
+    buckets_of,
+)
+from inferd.inference.version import ModelVersion
+from inferd.runtime.signature import Signature, Tensor
+from inferd.telemetry.statistics import ModelStatistics
+from support.fake_models import config, tensor
+
+RUN_S = 0.010
+DEFAULT_S = 0.5
+TEXT = (tensor("x", "BYTES", -1, 2),)
+NUMBERS = (tensor("x", "FP32", -1, 2),)
+
+
+class Stop:
+    def now(self) -> None:
+        pass
+
+
+class Model:
+    """An instance and its session: takes `RUN_S` and returns `x` as `y`; 13 is poison."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.ran: list[list[Any]] = []
+        self.closed = False
+
+    def stopper(self) -> Stop:
+        return Stop()
+
+    stop = stopper
+
+    def submit(self, batch: Batch, done: Callable[[], None]) -> None:
+        def finish() -> None:
+            self.run_here(batch)
+            done()
+
+        asyncio.get_running_loop().call_later(RUN_S, finish)
+
+    def run_here(self, batch: Batch) -> None:
+        self.ran.append([each.inputs for each in batch.requests])
+        batch.run(self, self._clock)
+
+    def run(
+        self, inputs: Tensors, outputs: Sequence[str], stop: object
+    ) -> list[NDArray[Any]]:
+        if (inputs["x"] == 13).any():
+            raise ModelFailed("13 is not supported")
+        return [inputs["x"] for _ in outputs]
+
+    def close(self, *, timeout_s: float) -> None:
+        self.closed = True
+
+
+class Fixture:
+    def __init__(
+        self,
+        inputs: Sequence[Tensor] = NUMBERS,
+        *,
+        max_batch: int = 4,
+        seed_s: float = RUN_S,
+        **policy: Any,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        rules = Policy(max_batch=max_batch, **policy)
+        buckets = buckets_of(max_batch)
+        latency, run_time = LatencyModel(buckets), RunTime(buckets)
+        latency.seed(1, seed_s)
+        self.model = Model(self.loop.time)
+        outputs = tuple(Tensor(name, inputs[0].datatype, inputs[0].shape) for name in ("y", "z"))
+        self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
+        self.statistics.state = "READY"
+        self.version = ModelVersion(
+            name="m",
+            number=1,
+            config=config("m"),
+            signature=Signature(tuple(inputs), outputs, max_batch),
+            policy=rules,
+            batcher=Batcher(
+                Scheduler(rules, latency),
+                [self.model],
+                self.statistics,
+                run_time=run_time,
+                inline_below_s=0.0,
+                guard_s=rules.guard_s,
+                clock=self.loop.time,
+            ),
+            workers=[self.model],  # type: ignore[list-item]
+            statistics=self.statistics,
+            default_deadline_s=DEFAULT_S,
+            clock=self.loop.time,
+        )
+
+    def call(self, *, within_s: float = math.inf, explains: bool = False) -> Call:
+        now = self.loop.time()
+        deadline = NEVER if within_s == math.inf else Deadline.after(within_s, now=now)
+        metadata = {"x-explain-latency": "1"} if explains else {}
+        return Call("/m", arrived=now, deadline=deadline, metadata=metadata)
+
+    def ask(
+        self, x: NDArray[Any], *, call: Call | None = None, **options: Any
+    ) -> Coroutine[Any, Any, Tensors]:
+        return self.version.infer(
+            {"x": x},
+            rows=options.pop("rows", x.shape[0]),
+            outputs=options.pop("outputs", ()),
+            call=call or self.call(),
+            **options,
+        )
+
+    def rows_run(self) -> list[int]:
+        return [sum(each["x"].shape[0] for each in batch) for batch in self.model.ran]
+
+
+def numbers(rows: int, start: int = 100) -> NDArray[np.float32]:
+    return np.arange(start, start + 2 * rows, dtype=np.float32).reshape(rows, 2)
+
+
+async def test_all_outputs_come_unless_some_are_named() -> None:
+    it, x = Fixture(), numbers(2)
+
+    everything, one = await asyncio.gather(it.ask(x), it.ask(x, outputs=("z",)))
+
+    assert (list(everything), list(one)) == (["y", "z"], ["z"])
+    assert everything["y"].tolist() == one["z"].tolist() == x.tolist()
+
+
+@pytest.mark.parametrize(("rows", "runs"), [(4, [4]), (5, [4, 1]), (11, [4, 4, 3])])
+async def test_more_rows_than_a_batch_holds_run_in_parts(rows: int, runs: list[int]) -> None:
+    it, x = Fixture(), numbers(rows)
+
+    answer = await it.ask(x)
+
+    assert answer["y"].tolist() == x.tolist()
+    assert sorted(it.rows_run()) == sorted(runs)
+    assert (it.statistics.success.count, it.statistics.inference_count) == (1, rows)
+
+
+async def test_a_model_that_does_not_batch_gets_its_tensors_as_they_are() -> None:
+    it, x = Fixture((tensor("x", "FP32", 3, 2),), max_batch=1), numbers(3)
+
+    answer = await it.ask(x, rows=1)
+
+    assert answer["y"] is x
+
+
+async def test_more_rows_than_the_queue_could_ever_hold_are_the_callers_mistake() -> None:
+    it = Fixture(max_queue=3)
+
+    assert len((await it.ask(numbers(12)))["y"]) == 12
+    with pytest.raises(InvalidRequest, match="13 rows for model 'm', at most 12") as refused:
+        await it.ask(numbers(13))
+
+    assert refused.value.violations[0].field == "inputs"
+
+
+async def test_when_a_part_fails_the_rest_is_not_run_and_the_call_counts_once() -> None:
+    it, x = Fixture(), numbers(40)
+    x[0] = 13
+
+    with pytest.raises(ModelFailed):
+        await it.ask(x)
+    await it.version.drain()
+
+    assert it.rows_run() == [4, 4], "the second had begun"
+    assert it.statistics.failures == {"BACKEND": 1, "REJECTED": 0, "CANCELED": 0, "OTHER": 0}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "within_s"),
+    [(Infeasible, "INFEASIBLE", 0.005), (Expired, "LATE_DROP", 0.025), (Shed, "SHED", 1.0)],
+)
+async def test_a_call_that_gets_no_answer_counts_once_by_the_reason_it_is_told(
+    error: type[InferdError], reason: str, within_s: float
+) -> None:
+    it = Fixture(max_queue=8)
+    before = [asyncio.create_task(it.ask(numbers(4))) for _ in range(4)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(error):
+        await it.ask(numbers(20), call=it.call(within_s=within_s))
+
+    await asyncio.gather(*before)
+    assert it.statistics.drops == {reason: 1}
+    assert it.statistics.fail.count == it.statistics.failures["REJECTED"] == 1
+    assert it.statistics.success.count == 4
+
+
+async def test_a_caller_who_leaves_counts_once_and_takes_all_parts_along() -> None:
+    it = Fixture()
+    leaving = asyncio.create_task(it.ask(numbers(40)))
+    staying = asyncio.create_task(it.ask(numbers(1)))
+    await asyncio.sleep(RUN_S / 2)
+
+    leaving.cancel()
+    answer = await staying
+
+    assert answer["y"].tolist() == numbers(1).tolist()
+    assert it.rows_run() == [4, 1]
+    assert it.statistics.drops == {"CANCELLED": 1}
+    assert it.statistics.cancel.count == it.statistics.fail.count == 1
+
+
+async def test_a_caller_who_leaves_in_the_moment_it_is_dropped_counts_once() -> None:
+    it = Fixture(guard_s=0.0)
+    task = asyncio.create_task(it.ask(numbers(1), call=it.call(within_s=0.005)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises((Infeasible, asyncio.CancelledError)):
+        await task
+
+    assert it.statistics.fail.count == 1
+
+
+async def test_without_a_deadline_there_is_a_default_one() -> None:
+    it = Fixture(seed_s=0.4, guard_s=0.0)
+    first = asyncio.create_task(it.ask(numbers(4)))
+
+    assert (await first)["y"].size
+    with pytest.raises(Infeasible):
+        await Fixture(seed_s=DEFAULT_S + 0.001, guard_s=0.0).ask(numbers(1))
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "refused"),
+    [
+        ({}, {"timeout_s": 0.005}, True),
+        ({}, {"timeout_s": 5.0}, False),
+        ({"default_limits": Level(allow_timeout_override=False)}, {"timeout_s": 0.005}, False),
+        ({"default_limits": Level(timeout_s=0.005)}, {}, True),
+        (
+            {"levels": 2, "default_level": 2, "limits": {2: Level(timeout_s=0.005)}},
+            {"priority": 1},
+            False,
+        ),
+        (
+            {"levels": 2, "default_level": 2, "limits": {2: Level(timeout_s=0.005)}},
+            {},
+            True,
+        ),
+    ],
+)
+async def test_timeouts_tighten_the_deadline(
+    policy: dict[str, Any], options: dict[str, Any], refused: bool
+) -> None:
+    it = Fixture(**policy)
+    asking = it.ask(numbers(1), call=it.call(within_s=1.0), **options)
+
+    if refused:
+        with pytest.raises(Infeasible):
+            await asking
+    else:
+        assert (await asking)["y"].size
+
+
+async def test_a_timeout_never_loosens_the_deadline() -> None:
+    it = Fixture()
+
+    with pytest.raises(Infeasible):
+        await it.ask(numbers(1), call=it.call(within_s=0.005), timeout_s=5.0)
+
+
+@pytest.mark.parametrize("priority", [-1, 3])
+async def test_a_priority_that_the_model_does_not_have(priority: int) -> None:
+    it = Fixture(levels=2, default_level=1)
+
+    with pytest.raises(InvalidRequest, match="between 1 and 2 for model 'm'") as refused:
+        await it.ask(numbers(1), priority=priority)
+
+    assert refused.value.violations[0].field == "parameters[priority]"
+
+
+async def test_where_there_are_no_priorities_they_are_ignored() -> None:
+    assert (await Fixture().ask(numbers(1), priority=7))["y"].size
+
+
+async def test_text_is_text_for_the_model_and_bytes_for_the_caller() -> None:
+    it = Fixture(TEXT)
+    words = np.array([["grüß".encode(), b"a\0b"]], object)
+
+    answer = await it.ask(words)
+
+    assert it.model.ran[0][0]["x"].tolist() == [["grüß", "a\0b"]]
+    assert answer["y"].tolist() == words.tolist()
+
+
+async def test_text_that_is_none_is_named() -> None:
+    it = Fixture(TEXT)
+
+    with pytest.raises(InvalidRequest, match="element 1 of input 'x' is not valid UTF-8") as wrong:
+        await it.ask(np.array([[b"fine", b"\xff"]], object))
+
+    assert wrong.value.violations[0].field == "inputs[0]"
+    assert not it.model.ran
+
+
+async def test_only_rows_of_one_shape_share_a_batch() -> None:
+    it = Fixture((tensor("x", "FP32", -1, -1),))
+    narrow, wide = np.ones((1, 2), np.float32), np.ones((1, 3), np.float32)
+
+    answers = await asyncio.gather(*(it.ask(each) for each in (narrow, wide, narrow)))
+
+    assert it.rows_run() == [2, 1]
+    assert [each["y"].shape for each in answers] == [(1, 2), (1, 3), (1, 2)]
+
+
+async def test_only_callers_who_left_out_the_same_inputs_share_a_batch() -> None:
+    it = Fixture((*NUMBERS, tensor("w", "FP32", -1, 2, optional=True)))
+    x = numbers(1)
+
+    await asyncio.gather(
+        it.ask(x),
+        it.version.infer({"x": x, "w": x}, rows=1, outputs=(), call=it.call()),
+        it.ask(x),
+    )
+
+    assert it.rows_run() == [2, 1]
+
+
+async def test_a_caller_can_be_told_where_the_time_went() -> None:
+    it = Fixture()
+    first = asyncio.create_task(it.ask(numbers(4)))
+    await asyncio.sleep(RUN_S / 2)
+    call = it.call(explains=True)
+
+    await asyncio.gather(first, it.ask(numbers(1), call=call))
+
+    stages = dict(call.stages)
+    assert list(stages) == ["decode", "queue", "batch-wait", "compute", "return"]
+    assert stages["queue"] == pytest.approx(RUN_S / 2)
+    assert sum(stages.values()) == pytest.approx(it.loop.time() - call.arrived)
+
+
+async def test_what_is_left_of_the_deadline_is_counted() -> None:
+    it = Fixture()
+
+    await it.ask(numbers(1), call=it.call(within_s=0.1))
+
+    assert it.statistics.slack_s.sum == pytest.approx(0.1 - RUN_S)
+
+
+async def test_draining_lets_calls_finish_then_gives_the_threads_back() -> None:
+    it = Fixture()
+    call = asyncio.create_task(it.ask(numbers(1)))
+    await asyncio.sleep(0)
+
+    draining = asyncio.ensure_future(it.version._batcher.drain())
+    answer = await call
+    await draining
+
+    assert answer["y"].size
+    with pytest.raises(NotReady):
+        await it.ask(numbers(1))
+    assert it.statistics.drops == {"NOT_READY": 1}
