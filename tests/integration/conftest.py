@@ -13,7 +13,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     it is full, so that a test decides who shares one.
     """
     directory = tmp_path_factory.mktemp("server")
-    batching = "dynamic_batching { max_queue_delay_microseconds: 2000000 }"
+    batching = "dynamic_batching { max_queue_delay_microseconds: 20000000 }"
     copy_model("poison", directory / "models" / "patient", batching=batching)
     repositories = [REPOSITORY, ROOT / "model_repository", directory / "models"]
     with serving(directory, repository=repositories) as running:

@@ -139,9 +139,7 @@ def test_grpcurl_infers_with_typed_contents(server: Server) -> None:
 
     inputs = [tensor("INPUT0", [*range(16)]), tensor("INPUT1", [1] * 16)]
     request = {"modelName": "simple", "id": "x", "inputs": inputs}
-    answer = json.loads(
-        grpcurl(server, "inference.GRPCInferenceService/ModelInfer", data=request)
-    )
+    answer = json.loads(grpcurl(server, "inference.GRPCInferenceService/ModelInfer", data=request))
 
     outputs = {each["name"]: each for each in answer["outputs"]}
     assert (answer["model_name"], answer["id"]) == ("simple", "x")
@@ -389,9 +387,7 @@ async def test_in_a_crowd_some_are_answered_in_time_and_the_rest_hear_that_they_
         before = (await client.statistics("slow", timeout_s=AMPLE_S))[0]
         answers = await asyncio.gather(
             *(
-                client.infer(
-                    "slow", one(at), timeout_s=AMPLE_S, parameters={"timeout": 500_000}
-                )
+                client.infer("slow", one(at), timeout_s=AMPLE_S, parameters={"timeout": 500_000})
                 for at in range(60)
             ),
             return_exceptions=True,
@@ -460,9 +456,9 @@ def test_statistics_add_up(client: Client) -> None:
     rows_run = sum(each.batch_size * each.compute_infer.count for each in after.batches)
     assert rows_run == after.inference_count
     assert after.queue.count == after.success.count
-    assert after.compute_infer.count == 6, "one for each request in a batch, a part being one"
+    assert after.compute_infer.count - before.compute_infer.count == 6, "a part counts as one"
     assert after.success.total_ns > after.compute_infer.total_ns > 0
-    assert after.last_inference_ms > before.last_inference_ms or before.last_inference_ms > 0
+    assert after.last_inference_ms >= before.last_inference_ms > 0
 
 
 @pytest.mark.parametrize("problem", ["infeasible", "poison"])

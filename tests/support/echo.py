@@ -62,11 +62,16 @@ Act = Callable[[Any, Call], Awaitable[Any]]
 
 
 class Echo:
-    """Says what it is told. `acts` replaces what `SayOnce` does; the last call is kept."""
+    """Says what it is told, until it is told `bye`. Keeps the last call.
+
+    `act`, if there is one, happens at every message.
+    """
 
     def __init__(self, act: Act | None = None) -> None:
         self._act = act
         self.call: Call | None = None
+        #: Streams that have been cleaned up.
+        self.closed = 0
 
     async def say_once(self, request: Any, call: Call) -> Any:
         self.call = call
@@ -78,12 +83,17 @@ class Echo:
 
     async def expand(self, request: Any, call: Call) -> AsyncIterator[Any]:
         self.call = call
-        for word in request.text.split():
-            yield Note(text=word)
-            if self._act:
-                await self._act(request, call)
+        try:
+            for word in request.text.split():
+                yield Note(text=word)
+                if self._act:
+                    await self._act(request, call)
+        finally:
+            self.closed += 1
 
     async def converse(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
         self.call = call
         async for request in requests:
+            if request.text == "bye":
+                return
             yield await self._act(request, call) if self._act else request

@@ -1,6 +1,6 @@
 """What a user of Triton's own client does, as a program: prints what came of it as JSON.
 
-    python tests/support/triton_script.py 127.0.0.1:8001
+python tests/support/triton_script.py 127.0.0.1:8001
 """
 
 import json

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from inferd.deadline import NEVER, Deadline
 from inferd.services.pipeline import Answer, Pipeline, Requests
 from inferd.services.routes import bind
 from inferd.services.status import DETAILS, PUSHBACK, Code, Refusal
-from inferd.telemetry.rpc import LINES_PER_S, RpcStatistics
+from inferd.telemetry.rpc import LINES_PER_S, Allowance, RpcStatistics
 from support.echo import SERVICE, Act, Echo, Note, a_note, text_of
 
 
@@ -292,6 +293,7 @@ async def test_a_stream_that_nobody_reads_on_is_abandoned() -> None:
     await anext(answers)
     await answers.aclose()  # type: ignore[attr-defined]
 
+    assert bench.echo.closed == 1
     assert bench.counted("Expand") == {"CANCELLED": 1}
 
 
@@ -308,6 +310,18 @@ async def test_a_conversation() -> None:
     assert heard == [a_note("a"), a_note("b")]
     assert [each async for each in answers] == []
     assert bench.counted("Converse") == {"OK": 1}
+
+
+async def test_a_conversation_that_is_over_is_forgotten() -> None:
+    bench, requests = Bench(), Requests()
+    await requests.put(a_note("bye"))
+
+    assert await listened(bench.many("Converse", requests)) == []
+    assert requests.ended, "whoever puts is not kept waiting"
+
+    memory = weakref.ref(requests)
+    del requests
+    assert memory() is None
 
 
 async def test_a_caller_is_held_back_until_its_requests_are_taken() -> None:
@@ -443,6 +457,23 @@ async def test_a_slow_call_leaves_a_line(
     assert [line.getMessage() for line in lines()] == written
 
 
+async def test_to_leave_a_stream_is_no_failure_but_to_leave_a_call_is(
+    lines: Callable[[], list[Any]],
+) -> None:
+    bench = Bench(sleeping(9))
+    stream = bench.many("Expand", a_note("a b"))
+    await anext(stream)
+    await stream.aclose()  # type: ignore[attr-defined]
+    call = asyncio.create_task(bench.one())
+    await asyncio.sleep(1)
+    call.cancel()
+    await asyncio.wait([call])
+
+    (line,) = lines()
+    assert (line.getMessage(), line.code) == ("abandoned", "CANCELLED")
+    assert line.method.endswith("/SayOnce")
+
+
 async def test_a_long_stream_is_not_a_slow_call(lines: Callable[[], list[Any]]) -> None:
     bench = Bench(sleeping(5), log=Log(slow_ms=100))
 
@@ -465,6 +496,16 @@ async def test_a_flood_of_refusals_is_counted_in_full_and_written_in_samples(
     assert bench.counted() == {"UNAVAILABLE": flood + 1}
     assert len(lines()) == LINES_PER_S + 1
     assert (lines()[0].omitted, lines()[-1].omitted) == (0, 50)
+
+
+def test_an_allowance_is_so_many_a_second() -> None:
+    allowance = Allowance(2)
+
+    taken = [
+        allowance.take(now) for now in (100.0, 100.0, 100.0, 100.5, 100.5, 900.0, 900.0, 900.0)
+    ]
+
+    assert taken == [True, True, False, True, False, True, True, False]
 
 
 async def test_a_hand_encoded_answer_goes_out_as_it_is() -> None:

@@ -53,7 +53,6 @@ class Model:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.ran: list[list[Any]] = []
-        self.closed = False
 
     def stopper(self) -> Stop:
         return Stop()
@@ -71,15 +70,10 @@ class Model:
         self.ran.append([each.inputs for each in batch.requests])
         batch.run(self, self._clock)
 
-    def run(
-        self, inputs: Tensors, outputs: Sequence[str], stop: object
-    ) -> list[NDArray[Any]]:
+    def run(self, inputs: Tensors, outputs: Sequence[str], stop: object) -> list[NDArray[Any]]:
         if (inputs["x"] == 13).any():
             raise ModelFailed("13 is not supported")
         return [inputs["x"] for _ in outputs]
-
-    def close(self, *, timeout_s: float) -> None:
-        self.closed = True
 
 
 class Fixture:
@@ -100,22 +94,23 @@ class Fixture:
         outputs = tuple(Tensor(name, inputs[0].datatype, inputs[0].shape) for name in ("y", "z"))
         self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
         self.statistics.state = "READY"
+        self.batcher = Batcher(
+            Scheduler(rules, latency),
+            [self.model],
+            self.statistics,
+            run_time=run_time,
+            inline_below_s=0.0,
+            guard_s=rules.guard_s,
+            clock=self.loop.time,
+        )
         self.version = ModelVersion(
             name="m",
             number=1,
             config=config("m"),
             signature=Signature(tuple(inputs), outputs, max_batch),
             policy=rules,
-            batcher=Batcher(
-                Scheduler(rules, latency),
-                [self.model],
-                self.statistics,
-                run_time=run_time,
-                inline_below_s=0.0,
-                guard_s=rules.guard_s,
-                clock=self.loop.time,
-            ),
-            workers=[self.model],  # type: ignore[list-item]
+            batcher=self.batcher,
+            workers=[],
             statistics=self.statistics,
             default_deadline_s=DEFAULT_S,
             clock=self.loop.time,
@@ -190,7 +185,7 @@ async def test_when_a_part_fails_the_rest_is_not_run_and_the_call_counts_once() 
 
     with pytest.raises(ModelFailed):
         await it.ask(x)
-    await it.version.drain()
+    await it.batcher.drain()
 
     assert it.rows_run() == [4, 4], "the second had begun"
     assert it.statistics.failures == {"BACKEND": 1, "REJECTED": 0, "CANCELED": 0, "OTHER": 0}
@@ -371,12 +366,12 @@ async def test_what_is_left_of_the_deadline_is_counted() -> None:
     assert it.statistics.slack_s.sum == pytest.approx(0.1 - RUN_S)
 
 
-async def test_draining_lets_calls_finish_then_gives_the_threads_back() -> None:
+async def test_a_version_that_has_drained_takes_no_more() -> None:
     it = Fixture()
     call = asyncio.create_task(it.ask(numbers(1)))
     await asyncio.sleep(0)
 
-    draining = asyncio.ensure_future(it.version._batcher.drain())
+    draining = asyncio.create_task(it.batcher.drain())
     answer = await call
     await draining
 

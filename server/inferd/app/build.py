@@ -13,6 +13,7 @@ from inferd.oip import grpc_service_pb2
 from inferd.services.health import SERVICE as HEALTH
 from inferd.services.health import Health
 from inferd.services.open_inference.model_config_text import parse_json, parse_pbtxt
+from inferd.services.open_inference.recorded import decoder
 from inferd.services.open_inference.service import OpenInference
 from inferd.services.pipeline import Pipeline
 from inferd.services.reflection import Reflection
@@ -45,7 +46,13 @@ class Parts:
 
 def loader(config: Config) -> Loader:
     """Return what loads model versions on this machine."""
-    return Loader(config.inference, config.runtime, cores=usable_cores(), clock=clock)
+    return Loader(
+        config.inference,
+        config.runtime,
+        cores=usable_cores(),
+        clock=clock,
+        decode=decoder(max_elements=config.inference.max_elements),
+    )
 
 
 def build(config: Config, logs: Logs, tracer: Tracer | None) -> Parts:

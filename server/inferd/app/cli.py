@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from inferd import __version__
 from inferd.app.settings import ConfigError, load
@@ -16,10 +16,14 @@ from inferd.errors import InferdError
 UNUSABLE = 2
 #: What `inferd models` waits for an answer.
 ASK_S = 5.0
+NO_RUNTIME = (
+    "onnxruntime is not installed: pip install 'inferd[cpu]', or 'inferd[gpu]' for NVIDIA GPUs"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 when something must be fixed first."""
+    _open_standard_streams()
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.command(arguments)
@@ -27,9 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             _complain(line)
         return UNUSABLE
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        _complain(NO_RUNTIME)
+        return UNUSABLE
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _open_standard_streams() -> None:
+    """Open those of the three that are closed: or a socket gets their number, and log lines."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - for good
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -151,15 +171,24 @@ def _models(arguments: argparse.Namespace) -> int:
         with inferd_client.Client(address) as client:
             index = client.repository_index(timeout_s=ASK_S)
     except inferd_client.InferdError as error:
-        _complain(f"{address}: {error}")
+        why = "nobody answers; is `inferd serve` running there?" if error.never_sent else error
+        _complain(f"{address}: {why}")
         return UNUSABLE
     _say(table(index))
     return 0
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - what a command is for
+    _write(text, sys.stdout)
 
 
 def _complain(line: str) -> None:
-    print(f"inferd: {line}", file=sys.stderr)  # noqa: T201
+    _write(f"inferd: {line}", sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)  # noqa: T201 - what a command is for
+    except BrokenPipeError:
+        # Nobody reads any more, and the interpreter would stumble over the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

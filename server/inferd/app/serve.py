@@ -22,12 +22,17 @@ from inferd.app.tracing import tracing
 from inferd.config import Config
 from inferd.errors import LoadFailed
 from inferd.inference.version import State
+from inferd.services.pipeline import Pipeline
 from inferd.transport.grpcio.server import listening
 from inferd.transport.http import serving_http
 
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Calls have stopped coming when none has come for this long; who has not heard of our going
+#: by then will not hear of it.
+LULL_S = 0.05
+LONGEST_LULL_S = 1.0
 #: Between collections of the oldest generation: what a warm server keeps, it keeps for good.
 GC_THRESHOLDS = (50_000, 20, 100)
 
@@ -75,12 +80,13 @@ async def _serve(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
                 _http(config, parts) as http_port,
                 listening(config.server, parts.routes, parts.pipeline) as port,
             ):
-                failed = await _loaded(parts)
+                failed = await _loaded(parts, stop)
                 if failed and config.repository.strict:
-                    raise LoadFailed("; ".join(failed))
-                say(announcement(config, parts.models.index(), port=port, http_port=http_port))
-                gc.freeze()
-                await stop.wait()
+                    raise LoadFailed("\n".join(failed))
+                if not stop.received:
+                    say(announcement(config, parts.models.index(), port=port, http_port=http_port))
+                    gc.freeze()
+                    await stop.wait()
                 await _leave(config, parts)
         finally:
             parts.open_inference.close()
@@ -88,12 +94,13 @@ async def _serve(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
     return 0
 
 
-async def _loaded(parts: Parts) -> list[str]:
-    """Wait for the first round of loading, and return what went wrong in it."""
+async def _loaded(parts: Parts, stop: "_StopSignal") -> list[str]:
+    """Wait for the first round of loading or a signal, and return what went wrong so far."""
     changed = asyncio.Event()
+    stop.then = changed.set
     unwatch = parts.models.watch(changed.set)
     try:
-        while not parts.models.serving:
+        while not parts.models.serving and not stop.received:
             changed.clear()
             await changed.wait()
     finally:
@@ -107,11 +114,35 @@ async def _loaded(parts: Parts) -> list[str]:
 
 
 async def _leave(config: Config, parts: Parts) -> None:
-    """Tell everybody that we are going, and give them time to notice."""
+    """Tell everybody that we are going, and give them time to notice.
+
+    gRPC ends what it has received and not yet announced as CANCELLED, which no client takes
+    for an invitation to go elsewhere. So it is stopped in a lull: until then calls are
+    still announced, and refused in so many words.
+    """
     log.info("draining: no new calls, at most %g s for those in flight", config.server.drain_s)
     parts.health.drain()
     parts.models.stop_serving()
     await asyncio.sleep(config.server.drain_pause_s)
+    parts.pipeline.drain()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_LULL_S):
+            await _lull(parts.pipeline)
+
+
+async def _lull(pipeline: Pipeline) -> None:
+    """Return when no call has come for a while."""
+    while True:
+        before = _arrived(pipeline)
+        await asyncio.sleep(LULL_S)
+        if _arrived(pipeline) == before:
+            return
+
+
+def _arrived(pipeline: Pipeline) -> int:
+    methods = pipeline.statistics.methods.values()
+    ended = sum(durations.count for each in methods for durations in each.by_code.values())
+    return ended + pipeline.in_flight
 
 
 @asynccontextmanager
@@ -143,17 +174,25 @@ class _StopSignal:
 
     def __init__(self) -> None:
         self._received = asyncio.Event()
+        #: Called when the first signal comes.
+        self.then: Callable[[], None] = lambda: None
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._receive, number)
+
+    @property
+    def received(self) -> bool:
+        """Whether the first signal has come."""
+        return self._received.is_set()
 
     async def wait(self) -> None:
         """Return when the first signal has come."""
         await self._received.wait()
 
     def _receive(self, number: signal.Signals) -> None:
-        if self._received.is_set():
+        if self.received:
             os.write(2, b"inferd: second signal, stopping at once\n")
             os._exit(128 + number)
         log.info("%s received", signal.Signals(number).name)
         self._received.set()
+        self.then()

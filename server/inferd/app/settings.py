@@ -97,8 +97,7 @@ def _resolve_paths(merged: dict[str, Any], from_file: Mapping[str, Any], base: P
     paths = section.get("paths") if isinstance(section, dict) else None
     if isinstance(paths, list) and merged["repository"]["paths"] == paths:
         merged["repository"]["paths"] = [
-            Path(os.path.normpath(base / each)) if isinstance(each, str) else each
-            for each in paths
+            Path(os.path.normpath(base / each)) if isinstance(each, str) else each for each in paths
         ]
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+#: A number would be a version's.
+Label = Annotated[str, Field(pattern="[^0-9]")]
 
 MIB = 1024 * 1024
 
@@ -86,7 +88,9 @@ class Repository(Section):
     """What loaded models may take; the least recently used make room. 0: no limit."""
     pinned: tuple[str, ...] = ()
     """Models that are never evicted."""
-    version_labels: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    version_labels: dict[str, dict[Label, Annotated[int, Field(ge=1)]]] = Field(
+        default_factory=dict
+    )
     """Names for versions, e.g. `{digits: {stable: 1, canary: 2}}`; a call may use either."""
     strict: bool = False
     """Exit when a model fails to load at start, instead of serving the others."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from inferd.config import Inference
 from inferd.deadline import Clock
+from inferd.errors import LoadFailed
 from inferd.inference.batcher import Batcher, BatchTracer
 from inferd.inference.loading import Loaded, Source
 from inferd.inference.scheduling import Scheduler
@@ -66,7 +67,13 @@ class Assembler:
 
     def _workers(self, source: Source, loaded: Loaded) -> list[Worker]:
         runners = [session for session, each in loaded.sessions for _ in range(each.instances)]
-        return [
-            Worker(f"{source.name}/{source.number}#{at}", runner, self._clock)
-            for at, runner in enumerate(runners)
-        ]
+        workers: list[Worker] = []
+        try:
+            for at, runner in enumerate(runners):
+                name = f"{source.name}/{source.number}#{at}"
+                workers.append(Worker(name, runner, self._clock))
+        except RuntimeError as error:
+            for worker in workers:
+                worker.close(timeout_s=0.0)
+            raise LoadFailed(f"cannot start a thread for instance {len(workers)}") from error
+        return workers

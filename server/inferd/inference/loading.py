@@ -1,24 +1,33 @@
 """Loading one model version: files in, warm sessions out. Blocks, and belongs on a thread."""
 
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from inferd.config import Inference, Runtime
 from inferd.deadline import Clock
-from inferd.errors import LoadFailed
+from inferd.errors import InferdError, LoadFailed
+from inferd.inference.recordings import recordings
 from inferd.inference.repository.completion import complete
 from inferd.inference.repository.layout import VersionFiles, read_labels
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.repository.schema import DynamicBatching, QueuePolicy
+from inferd.inference.request import Tensors
 from inferd.inference.scheduling import LatencyModel, Level, Policy, RunTime, buckets_of
 from inferd.inference.session_settings import Placement, placements
-from inferd.inference.warmup import Sample, samples, warm_up
+from inferd.inference.warmup import Sample, of_buckets, of_config, recorded, warm_up
 from inferd.runtime.external_data import check_external_data
-from inferd.runtime.session import Session, gpu_available
+from inferd.runtime.session import Session, gpu_available, require_provider
 from inferd.runtime.signature import Signature
 
+log = logging.getLogger(__name__)
+
 MICRO = 1e-6
+
+Decode = Callable[[bytes, Signature, str], Tensors]
+"""Turns a recorded request to the named model into its inputs, or raises an `InferdError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,26 @@ class Loaded:
 
 
 class Loader:
-    """Loads versions as the server's configuration says."""
+    """Loads versions as the server's configuration says. Without `decode`, records are left."""
 
-    def __init__(self, inference: Inference, runtime: Runtime, *, cores: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        inference: Inference,
+        runtime: Runtime,
+        *,
+        cores: int,
+        clock: Clock,
+        decode: Decode | None = None,
+    ) -> None:
         self._inference = inference
         self._runtime = runtime
         self._cores = cores
         self._clock = clock
+        self._decode = decode
+
+    def memory_of(self, source: Source) -> int:
+        """Return the bytes that a version will take, about, before it is loaded."""
+        return source.size() * len(self._placements(source))
 
     def load(self, source: Source, warming: Callable[[], None]) -> Loaded:
         """Load and warm up a version; `warming` is called in between.
@@ -72,13 +94,11 @@ class Loader:
         Raises `LoadFailed`, naming the file or the field, and why.
         """
         model = source.model_path()
-        size = check_external_data(model, within=source.directory)
-        placed = placements(
-            source.config or ModelConfig(),
-            self._runtime,
-            cores=self._cores,
-            gpus=gpu_available(),
-        )
+        # Links may lead wherever the rest of the repository's may: within it.
+        size = check_external_data(model, within=source.directory.parent)
+        placed = self._placements(source)
+        for placement in placed:
+            _prepare(placement, source.directory)
         sessions = tuple((Session(model, each.settings), each) for each in placed)
         config, signature = complete(
             source.config,
@@ -91,27 +111,72 @@ class Loader:
         warming()
         buckets = buckets_of(policy.max_batch, policy.preferred)
         latency, run_time = LatencyModel(buckets), RunTime(buckets)
-        requests = list(samples(signature, config.model_warmup, source.directory, buckets))
-        for session, _ in sessions:
-            self._warm(session, signature, requests, latency, run_time)
+        requests = self._requests(source, config, signature, buckets)
+        doubts = [
+            doubt
+            for session, _ in sessions
+            for doubt in warm_up(
+                session,
+                signature,
+                requests,
+                runs=self._inference.warmup_runs,
+                largest=buckets[-1],
+                latency=(latency, run_time),
+                clock=self._clock,
+            )
+        ]
+        if doubts:
+            name, number = source.name, source.number
+            text = "%s/%d: %s; the inputs were made up, so it may mean nothing"
+            log.warning(text, name, number, doubts[0])
         return Loaded(config, signature, policy, sessions, latency, run_time, size * len(sessions))
 
-    def _warm(
-        self,
-        session: Session,
-        signature: Signature,
-        requests: list[Sample],
-        latency: LatencyModel,
-        run_time: RunTime,
-    ) -> None:
-        warm_up(
-            session,
-            signature,
-            requests,
-            runs=self._inference.warmup_runs,
-            latency=(latency, run_time),
-            clock=self._clock,
+    def _placements(self, source: Source) -> list[Placement]:
+        return placements(
+            source.config or ModelConfig(),
+            self._runtime,
+            cores=self._cores,
+            gpus=gpu_available(),
+            directory=source.directory,
         )
+
+    def _requests(
+        self, source: Source, config: ModelConfig, signature: Signature, buckets: Iterable[int]
+    ) -> list[Sample]:
+        """Return what to warm up with: what was recorded, what is declared, and every bucket."""
+        requests = list(self._recorded(source, config, signature))
+        requests += of_config(signature, config.model_warmup, source.directory)
+        return [*requests, *of_buckets(signature, buckets, like=requests)]
+
+    def _recorded(
+        self, source: Source, config: ModelConfig, signature: Signature
+    ) -> Iterable[Sample]:
+        if self._decode is None:
+            return
+        data = {
+            each.input_data_file
+            for warmup in config.model_warmup
+            for each in warmup.inputs.values()
+        }
+        for name, content in recordings(source.directory, but=data):
+            try:
+                inputs = self._decode(content, signature, source.name)
+            except InferdError as error:
+                raise LoadFailed(f"warmup/{name}: {error}") from error
+            yield from recorded(f"warmup/{name}", signature, inputs)
+
+
+def _prepare(placement: Placement, directory: Path) -> None:
+    """See to it that a session's providers are there, and the directories they need."""
+    for provider in placement.settings.providers:
+        require_provider(provider)
+    for path in placement.directories:
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise LoadFailed(f"cannot make {path.name}: {error.strerror}") from error
+        if Path(os.path.realpath(path)).parent != Path(os.path.realpath(directory)):
+            raise LoadFailed(f"{path.name} is a link that leads out of the model's directory")
 
 
 def policy_of(
@@ -119,13 +184,8 @@ def policy_of(
 ) -> Policy:
     """Return how a model's requests are scheduled, from its configuration and the server's."""
     batching = config.dynamic_batching or DynamicBatching()
+    default = batching.default_queue_policy
     queues = batching.priority_queue_policy
-    if any(each.timeout_action == "DELAY" for each in (*queues.values(), _default(batching))):
-        raise LoadFailed(
-            "dynamic_batching.timeout_action: DELAY is not supported; a request that waited"
-            " too long is dropped"
-        )
-    default = _default(batching)
     return Policy(
         max_batch=max(signature.max_batch_size, 1),
         instances=instances,
@@ -136,13 +196,9 @@ def policy_of(
         preserve_ordering=batching.preserve_ordering,
         levels=batching.priority_levels,
         default_level=batching.default_priority_level,
-        default_limits=_level(default) if batching.default_queue_policy else Level(),
+        default_limits=_level(default) if default else Level(),
         limits={level: _level(each) for level, each in queues.items()},
     )
-
-
-def _default(batching: DynamicBatching) -> QueuePolicy:
-    return batching.default_queue_policy or QueuePolicy()
 
 
 def _level(policy: QueuePolicy) -> Level:

@@ -7,29 +7,36 @@ the repository. What to load and unload is decided by `repository.planner`, carr
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
 
 from inferd.config import Repository
 from inferd.deadline import Clock
-from inferd.errors import LoadFailed, NotFound, Unavailable
+from inferd.errors import Draining, LoadFailed, NotFound, Unavailable
 from inferd.inference.assembly import Assembler
 from inferd.inference.lifecycle import Lifecycle
 from inferd.inference.loading import Loader, Source
-from inferd.inference.overrides import Overrides, Parse
+from inferd.inference.overrides import Override, Overrides, Parse
+from inferd.inference.recordings import with_recordings
 from inferd.inference.registry import IndexEntry, Registry
 from inferd.inference.repository.layout import ModelFiles, Snapshot, name_problem, scan
 from inferd.inference.repository.model_config import ModelConfig, config_from
-from inferd.inference.repository.planner import Key, plan, wanted
+from inferd.inference.repository.planner import Plan, plan, wanted
 from inferd.inference.room import Room
-from inferd.inference.version import ModelVersion
+from inferd.inference.threads import LoadThreads
+from inferd.inference.version import ModelVersion, State
 from inferd.telemetry.statistics import LoadStatistics
 
 log = logging.getLogger(__name__)
 
 Configs = Mapping[str, ModelConfig | None]
 """By model; None where the graph says it all. Models whose configuration is wrong are not in it."""
+
+#: Between looks at files that are still being written, at least.
+SETTLE_STEP_S = 0.02
 
 
 class Models:
@@ -53,18 +60,21 @@ class Models:
         self._wall_clock = wall_clock
         self._overrides = Overrides(parse_json)
         self._registry = Registry(repository.version_labels)
-        self._threads = ThreadPoolExecutor(repository.load_threads, thread_name_prefix="load")
         self._lifecycle = Lifecycle(
             self._registry,
             loader,
             assembler,
             Room(repository.max_memory_bytes, frozenset(repository.pinned)),
             statistics,
-            threads=self._threads,
+            threads=LoadThreads(repository.load_threads),
             clock=clock,
         )
-        self._converging = asyncio.Lock()
-        self._returning: dict[Key, asyncio.Task[None]] = {}
+        #: What was made of each model's configuration, so that it is read once.
+        self._read: dict[str, _Read] = {}
+        self._on_disk: frozenset[str] = frozenset()
+        #: One request at a time loads or unloads a model.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._orders: set[asyncio.Task[Exception | None]] = set()
         self._started = False
         self._stopping = False
 
@@ -86,8 +96,7 @@ class Models:
         """
         found = self._registry.find(name, version)
         if found is None and (key := self._registry.evicted(name, version)):
-            await self._bring_back(key)
-            found = self._registry.find(name, str(key[1]))
+            found = await self._lifecycle.bring_back(key)
         if found is None:
             raise self._registry.missing(name, version)
         return found
@@ -98,15 +107,19 @@ class Models:
         return found is not None
 
     def index(self, *, ready_only: bool = False) -> list[IndexEntry]:
-        """Return every model and version with its state."""
-        return self._registry.index(ready_only=ready_only)
+        """Return every model and version with its state, also those nobody asked to load."""
+        entries = self._registry.index(ready_only=ready_only)
+        if not ready_only:
+            others = (name for name in self._on_disk if name not in self._registry)
+            entries += [IndexEntry(name, "", State.UNLOADED) for name in others]
+        return sorted(entries, key=lambda each: each.name)
 
     def statistics(self, name: str = "", version: str = "") -> list[ModelVersion]:
         """Return the loaded versions, all or those of one name. Raises `NotFound`."""
         found = [
             each
             for each in self._registry.versions()
-            if name in ("", each.name) and version in ("", each.version)
+            if name in ("", each.name) and version in ("", each.version, *each.labels)
         ]
         if name and not found:
             raise self._registry.missing(name, version)
@@ -115,15 +128,6 @@ class Models:
     def watch(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on the loop after any change of readiness; the result ends that."""
         return self._registry.watch(listener)
-
-    async def _bring_back(self, key: Key) -> None:
-        """Load an evicted version, once for all who wait for it."""
-        task = self._returning.get(key)
-        if task is None:
-            task = self._tasks.create_task(self._lifecycle.bring_back(key), name=f"load {key}")
-            self._returning[key] = task
-            task.add_done_callback(lambda _: self._returning.pop(key, None))
-        await asyncio.shield(task)
 
     # -- explicit control ------------------------------------------------------------
 
@@ -136,27 +140,20 @@ class Models:
     ) -> None:
         """Load or reload a model; return when it is ready, raise `LoadFailed` if it cannot be.
 
-        `config` is JSON and `files` are contents by path; both go over the repository's own.
+        `config` is JSON and `files` are contents by path; both go over the repository's own
+        until the next load or unload. When it fails, everything is as it was before.
         """
         self._require_explicit()
         if problem := name_problem(name):
             raise LoadFailed(problem)
-        await self._overrides.put(name, config, files or {})
-        self._registry.forgive(name)
-        await self._converge({name})
-        self._raise_unless_loaded(name)
+        await self._carry_out(f"load {name}", self._load_order(name, config, files or {}))
 
     async def unload(self, name: str) -> None:
         """Unload all versions of a model, after the calls in flight."""
         self._require_explicit()
-        if name not in self._registry:
+        if name not in self._registry and name not in self._on_disk:
             raise NotFound(f"Request for unknown model: '{name}' is not found")
-        async with self._converging:
-            keys = self._registry.keys(name)
-            await asyncio.gather(
-                *(self._lifecycle.retire(key, "unloaded by request") for key in keys)
-            )
-            self._overrides.drop(name)
+        await self._carry_out(f"unload {name}", self._unload_order(name))
 
     def _require_explicit(self) -> None:
         mode = self._repository.control_mode
@@ -165,17 +162,64 @@ class Models:
                 "explicit model load / unload is not allowed: repository.control_mode is"
                 f" {mode}, not explicit"
             )
+        if self._stopping:
+            raise Draining("the server is stopping")
 
-    def _raise_unless_loaded(self, name: str) -> None:
-        if name not in self._registry:
+    async def _carry_out(self, name: str, order: Coroutine[Any, Any, None]) -> None:
+        """Do what was ordered, also if whoever ordered it leaves, and raise what it raises."""
+        task = self._tasks.create_task(_outcome(order), name=name)
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise Draining("the server is stopping")
+        failure = task.result()
+        try:
+            if failure:
+                raise failure
+        finally:
+            del failure, task  # or it would keep itself alive, and the files of the request
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    async def _load_order(self, name: str, config: str | None, files: Mapping[str, bytes]) -> None:
+        async with self._turn(name):
+            override = await self._overrides.made(name, config, files)
+            replaced = self._overrides.put(name, override)
+            try:
+                self._registry.forgive(name)
+                snapshot = await self._converge({name}, may_park=False)
+                await self._require_loaded(name, snapshot)
+            except BaseException:
+                self._overrides.put(name, replaced)
+                await self._overrides.discard(override)
+                raise
+            await self._overrides.discard(replaced)
+
+    async def _require_loaded(self, name: str, snapshot: Snapshot) -> None:
+        if name not in snapshot.models:
             raise LoadFailed(
                 f"failed to load '{name}', failed to poll from model repository: there is no"
                 " such model directory"
             )
         if problem := self._registry.problem(name):
             raise LoadFailed(f"failed to load '{name}', {problem}")
-        if not self.is_ready(name):
-            raise LoadFailed(f"failed to load '{name}', it has no version directory to serve")
+        try:
+            await self.get(name)  # it may have been evicted
+        except (NotFound, Unavailable) as missing:
+            reason = self._registry.problem(name) or "it has no version directory to serve"
+            raise LoadFailed(f"failed to load '{name}', {reason}") from missing
+
+    async def _unload_order(self, name: str) -> None:
+        async with self._turn(name):
+            keys = self._registry.keys({name})
+            for key in keys:
+                await self._lifecycle.retire(key, "unloaded by request")
+            await self._lifecycle.drained(keys)
+            await self._overrides.discard(self._overrides.put(name, None))
+            if name not in self._on_disk:
+                self._registry.forget(name)
 
     # -- life ------------------------------------------------------------------------
 
@@ -183,21 +227,20 @@ class Models:
     async def running(self) -> AsyncIterator[None]:
         """Load what should be loaded, follow the repository, and unload everything at the end.
 
-        The block is entered at once; `serving` turns true when loading is over.
+        The block is entered at once; `serving` turns true when loading is over. A repository
+        that cannot be read at start ends the block with `LoadFailed`.
         """
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with self._lifecycle.running(), asyncio.TaskGroup() as self._tasks:
                 follower = self._tasks.create_task(self._follow(), name="repository")
                 try:
                     yield
                 finally:
-                    follower.cancel()
                     self._stopping = True
-                    keys = self._registry.keys()
-                    await asyncio.gather(*(self._lifecycle.retire(key) for key in keys))
+                    for task in (follower, *self._orders):
+                        task.cancel()
         finally:
             self._overrides.clear()
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def stop_serving(self) -> None:
         """Say that the server is on its way out."""
@@ -205,87 +248,178 @@ class Models:
         self._registry.publish()
 
     async def _follow(self) -> None:
-        mode = self._repository.control_mode
-        names = None
-        if mode == "explicit" and "*" not in self._repository.load_models:
-            names = set(self._repository.load_models)
-        await self._converge(names)
+        names = self._wanted_at_start()
+        await self._converge(names, may_park=True)
+        self._note_absent()
         self._started = True
         self._registry.publish()
-        while mode == "poll":
+        problem = ""
+        while self._repository.control_mode == "poll":
             await asyncio.sleep(self._repository.poll_s)
-            await self._converge(None)
+            problem = await self._look_again(problem)
+
+    async def _look_again(self, before: str) -> str:
+        """Follow the repository, or return why it cannot be: then everything stays as it is."""
+        try:
+            await self._converge(None, may_park=True)
+        except LoadFailed as failure:
+            if str(failure) != before:
+                log.error("%s", failure)  # noqa: TRY400 - says it all, a traceback adds nothing
+            return str(failure)
+        except Exception:  # a bug of ours is no reason to stop serving
+            log.exception("following the repository")
+        return ""
+
+    def _wanted_at_start(self) -> set[str] | None:
+        asked = self._repository.load_models
+        if self._repository.control_mode != "explicit" or "*" in asked:
+            return None
+        return set(asked)
+
+    def _note_absent(self) -> None:
+        """Tell of models that were asked for by name and are not there."""
+        if self._repository.control_mode != "explicit":
+            return
+        for name in {*self._repository.load_models} - {"*"} - self._on_disk:
+            problem = "repository.load_models asks for it, and there is no such model directory"
+            self._registry.model(name).problem = problem
+            self._note_unusable(name, problem)
 
     # -- towards what is wanted --------------------------------------------------------
 
-    async def _converge(self, names: set[str] | None) -> None:
+    async def _converge(self, names: set[str] | None, *, may_park: bool) -> Snapshot:
         """Load and unload until the named models (all, if None) are as they should be."""
-        async with self._converging:
-            again_s: float | None = 0.0
-            while again_s is not None:
-                await asyncio.sleep(again_s)
-                again_s = await self._step(names)
+        waiting_for: set[str] = set()
+        while True:
+            snapshot, configs = await self._look(names)
+            todo = self._plan(snapshot, configs, names)
+            if todo.load or todo.reload or todo.unload:
+                await self._carry_out_plan(todo, snapshot, configs, may_park=may_park)
+            self._registry.forget_missing(snapshot, names)
+            if todo.wait_s is not None:
+                unsettled = {f"{name}/{number}" for name, number, _ in todo.wait}
+                if fresh := unsettled - waiting_for:
+                    log.info("%s: still being written, waiting", ", ".join(sorted(fresh)))
+                waiting_for |= unsettled
+                await asyncio.sleep(max(todo.wait_s, SETTLE_STEP_S))
+            elif not (todo.load or todo.reload or todo.unload):
+                return snapshot
 
-    async def _step(self, names: set[str] | None) -> float | None:
-        """Carry out one plan; return the seconds until the next, or None if that was all."""
-        try:
-            snapshot = await self._snapshot(names)
-        except LoadFailed as failure:
-            if not self._started:
-                raise
-            # Nothing is known now, so nothing is unloaded.
-            log.error("%s", failure)  # noqa: TRY400 - says it all, a traceback adds nothing
-            return None
-        configs = self._configs(snapshot)
-        policies = {name: each.version_policy if each else None for name, each in configs.items()}
-        todo = plan(
-            wanted(snapshot, policies),
-            self._registry.known(names),
-            settle_s=self._repository.settle_s,
-        )
-        await asyncio.gather(
-            *(self._load(key, snapshot, configs) for key in (*todo.load, *todo.reload)),
-            *(self._lifecycle.retire(key) for key in todo.unload),
-        )
-        self._registry.forget_missing(snapshot, names)
-        return 0.0 if todo.load or todo.reload or todo.unload else todo.wait_s
-
-    async def _snapshot(self, names: set[str] | None) -> Snapshot:
+    async def _look(self, names: set[str] | None) -> tuple[Snapshot, Configs]:
         """Look at the repository, with what load requests put over it."""
-        paths = self._repository.paths
-        found = await asyncio.to_thread(scan, paths, wall_now=self._wall_clock())
-        models = self._overrides.applied(found.models)
+        found = await asyncio.to_thread(_scanned, self._repository, self._wall_clock())
+        self._on_disk = frozenset(found)
+        models = self._overrides.applied(found)
         if names is not None:
             models = {name: files for name, files in models.items() if name in names}
-        return Snapshot(models)
+        return Snapshot(models), await self._configs(models)
 
-    def _configs(self, snapshot: Snapshot) -> Configs:
+    async def _configs(self, models: Mapping[str, ModelFiles]) -> Configs:
         """Understand every model's configuration; what is wrong is the model's problem."""
-        configs: dict[str, ModelConfig | None] = {}
-        for name, files in snapshot.models.items():
-            model = self._registry.model(name)
-            try:
-                configs[name] = self._config_of(files)
-            except LoadFailed as failure:
-                if model.problem != str(failure):
-                    log.error("model %s cannot be used: %s", name, failure)  # noqa: TRY400
-                    self._statistics.load_failed(name, str(failure))
-                model.problem = str(failure)
-            else:
-                model.problem = ""
-        self._registry.publish()
-        return configs
+        unread = {
+            name: (files, self._overrides.of(name))
+            for name, files in models.items()
+            if name not in self._read or not self._read[name].is_of(files, self._overrides.of(name))
+        }
+        if unread:
+            self._read |= await asyncio.to_thread(self._understood, unread)
+        for name in self._read.keys() - self._on_disk - models.keys():
+            del self._read[name]
+        for name in models:
+            self._note_problem(name, self._read[name].problem)
+        return {name: self._read[name].config for name in models if not self._read[name].problem}
 
-    def _config_of(self, files: ModelFiles) -> ModelConfig | None:
-        if files.problem:
-            raise LoadFailed(files.problem)
-        data = self._overrides.config_of(files.name)
+    def _understood(
+        self, unread: Mapping[str, tuple[ModelFiles, Override | None]]
+    ) -> dict[str, "_Read"]:
+        result = {}
+        for name, (files, override) in unread.items():
+            config, problem = None, files.problem
+            try:
+                if not problem:
+                    config = self._config_of(files, override)
+            except LoadFailed as failure:
+                problem = str(failure)
+            result[name] = _Read(files.config, files.problem, override, config, problem)
+        return result
+
+    def _config_of(self, files: ModelFiles, override: Override | None) -> ModelConfig | None:
+        data = override.config if override else None
         if data is None and files.config is not None:
             data = self._parse_text(files.config)
         return None if data is None else config_from(data, model=files.name)
 
-    async def _load(self, key: Key, snapshot: Snapshot, configs: Configs) -> None:
-        name, number = key
-        files = snapshot.models[name]
-        source = Source(name, number, files.versions[number], files.directory, configs[name])
-        await self._lifecycle.load(source, files.stamp_of(number), may_evict=self._started)
+    def _note_problem(self, name: str, problem: str) -> None:
+        model = self._registry.model(name)
+        if model.problem == problem:
+            return
+        model.problem = problem
+        if problem:
+            self._note_unusable(name, problem)
+        self._registry.publish()
+
+    def _note_unusable(self, name: str, problem: str) -> None:
+        log.error("model %s cannot be used: %s", name, problem)
+        self._statistics.load_failed(name, problem)
+
+    def _plan(self, snapshot: Snapshot, configs: Configs, names: set[str] | None) -> Plan:
+        policies = {name: each.version_policy if each else None for name, each in configs.items()}
+        targets = dict(wanted(snapshot, policies))
+        if self._repository.control_mode == "explicit":
+            # Whoever asks for a model that is not there gets an error, and nothing is unloaded.
+            targets |= dict.fromkeys((names or set()) - targets.keys())
+        known = self._registry.known(names)
+        return plan(targets, known, settle_s=self._repository.settle_s)
+
+    async def _carry_out_plan(
+        self, todo: Plan, snapshot: Snapshot, configs: Configs, *, may_park: bool
+    ) -> None:
+        # Room is given in this order.
+        pinned = self._repository.pinned
+        loads = sorted((*todo.load, *todo.reload), key=lambda key: key[0] not in pinned)
+        sources = [
+            (Source(name, number, files.versions[number], files.directory, configs[name]), files)
+            for name, number in loads
+            for files in [snapshot.models[name]]
+        ]
+        await asyncio.gather(
+            *(
+                self._lifecycle.load(
+                    source,
+                    files.stamp_of(source.number),
+                    may_evict=self._started or source.name in pinned,
+                    may_park=may_park,
+                )
+                for source, files in sources
+            ),
+            *(self._lifecycle.retire(key) for key in todo.unload),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A configuration that has been read, and what it was read from."""
+
+    text: str | None
+    unreadable: str
+    override: Override | None
+    config: ModelConfig | None
+    problem: str
+
+    def is_of(self, files: ModelFiles, override: Override | None) -> bool:
+        same = (self.text, self.unreadable) == (files.config, files.problem)
+        return same and self.override is override
+
+
+def _scanned(repository: Repository, wall_now: float) -> dict[str, ModelFiles]:
+    found = scan(repository.paths, wall_now=wall_now).models
+    return {name: with_recordings(files, wall_now) for name, files in found.items()}
+
+
+async def _outcome(order: Coroutine[Any, Any, None]) -> Exception | None:
+    """Return what went wrong: raised, it would end everything that runs beside it."""
+    try:
+        await order
+    except Exception as error:
+        return error
+    return None

@@ -99,9 +99,9 @@ class Registry:
                 for number, slot in model.slots.items():
                     yield (name, number), slot
 
-    def keys(self, name: str | None = None) -> list[Key]:
-        """Return every version there is a slot for, of one model or of all."""
-        return [key for key, _ in self.slots(None if name is None else {name})]
+    def keys(self, names: set[str] | None = None) -> list[Key]:
+        """Return every version there is a slot for, of the named models or of all."""
+        return [key for key, _ in self.slots(names)]
 
     def known(self, names: set[str] | None) -> Known:
         """Return what the planner must know of the named models, or of all."""
@@ -190,7 +190,8 @@ class Registry:
 
     def versions(self) -> list[ModelVersion]:
         """Return every version that has something loaded, also those on their way out."""
-        return [slot.shown for _, slot in self.slots() if slot.shown]
+        slots = sorted(self.slots(), key=lambda item: item[0])
+        return [slot.shown for _, slot in slots if slot.shown]
 
     def publish(self) -> None:
         """Make the changes visible to callers and listeners."""
@@ -202,8 +203,8 @@ class Registry:
 
     def _publish_model(self, name: str, model: Model) -> None:
         ready = {number: slot.version for number, slot in model.slots.items() if slot.version}
-        names = {str(number): number for number in ready} | model.labels
-        for text, number in ({"": _default(model)} | names).items():
+        numbers = {str(number): number for number in ready}
+        for text, number in {"": _default(model), **numbers, **model.labels}.items():
             if version := ready.get(number):
                 self._ready[name, text] = version
         for number, version in ready.items():

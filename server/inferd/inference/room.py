@@ -28,6 +28,14 @@ class Room:
         """Give back what was reserved, if anything was."""
         self._reserved.pop(key, None)
 
+    def require_possible(self, name: str, size: int) -> None:
+        """Raise `LoadFailed` when `size` bytes would not fit into an empty server."""
+        if self._max_bytes and size > self._max_bytes:
+            raise LoadFailed(
+                f"'{name}' needs {size} bytes, and repository.max_memory_bytes is"
+                f" {self._max_bytes}"
+            )
+
     def lacking(self, size: int, loaded: Iterable[ModelVersion]) -> int:
         """Return the bytes that are missing for `size` more; 0 or less when they fit."""
         if not self._max_bytes:

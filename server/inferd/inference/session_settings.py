@@ -1,9 +1,11 @@
 """From a model's configuration to the ONNX Runtime sessions that serve it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from inferd.config import Runtime
+from inferd.inference.repository.accelerators import DIRECTORIES
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.repository.schema import InstanceGroup
 from inferd.runtime.settings import CPU, Optimization, Provider, SessionSettings
@@ -25,10 +27,14 @@ class Placement:
     instances: int
     #: E.g. `cpu` or `gpu:1`.
     device: str
+    #: Directories that a provider reads and writes.
+    directories: tuple[Path, ...] = ()
 
 
-def placements(config: ModelConfig, runtime: Runtime, *, cores: int, gpus: bool) -> list[Placement]:
-    """Return the sessions to create for a model.
+def placements(
+    config: ModelConfig, runtime: Runtime, *, cores: int, gpus: bool, directory: Path
+) -> list[Placement]:
+    """Return the sessions to create for a model, whose directory is `directory`.
 
     Instances on the CPU share one session, and so its weights, when each runs on a single
     thread; a session with threads of its own serves one instance, or they would queue for
@@ -36,12 +42,13 @@ def placements(config: ModelConfig, runtime: Runtime, *, cores: int, gpus: bool)
     """
     groups = config.instance_group or (InstanceGroup(),)
     counted = [(group, max(group.count, 1)) for group in groups]
+    gpus = gpus or config.accelerators.asked
     on_cpu = sum(count for group, count in counted if not _wants_gpu(group, gpus))
     threads = _threads(config, runtime, cores=cores, instances=on_cpu)
     placed: list[Placement] = []
     for group, count in counted:
         if _wants_gpu(group, gpus):
-            placed += _on_gpus(config, runtime, group, count)
+            placed += _on_gpus(config, runtime, group, count, directory)
         elif threads == 1:
             placed.append(Placement(_settings(config, runtime, 1, (CPU,)), count, "cpu"))
         else:
@@ -51,7 +58,7 @@ def placements(config: ModelConfig, runtime: Runtime, *, cores: int, gpus: bool)
 
 
 def _wants_gpu(group: InstanceGroup, gpus: bool) -> bool:
-    """Whether a group runs on a GPU; KIND_AUTO does where there is one."""
+    """Whether a group runs on a GPU; KIND_AUTO does where there is one, or should be."""
     return group.kind == "KIND_GPU" or (group.kind == "KIND_AUTO" and (gpus or bool(group.gpus)))
 
 
@@ -62,14 +69,27 @@ def _threads(config: ModelConfig, runtime: Runtime, *, cores: int, instances: in
 
 
 def _on_gpus(
-    config: ModelConfig, runtime: Runtime, group: InstanceGroup, count: int
+    config: ModelConfig, runtime: Runtime, group: InstanceGroup, count: int, directory: Path
 ) -> list[Placement]:
+    tensorrt = _absolute(config.accelerators.tensorrt or {}, directory)
+    used = tuple(sorted({Path(value) for key, value in tensorrt.items() if key in DIRECTORIES}))
+    cuda = {**config.options.cuda, **(config.accelerators.cuda or {})}
     placed = []
-    for device in group.gpus or (0,):
-        options = {**config.options.cuda, "device_id": str(device)}
-        providers = (Provider("CUDAExecutionProvider", options), CPU)
-        placed.append(Placement(_settings(config, runtime, 1, providers), count, f"gpu:{device}"))
+    for number in group.gpus or (0,):
+        device = {"device_id": str(number)}
+        providers = [Provider("CUDAExecutionProvider", cuda | device), CPU]
+        if config.accelerators.tensorrt is not None:
+            providers.insert(0, Provider("TensorrtExecutionProvider", tensorrt | device))
+        settings = _settings(config, runtime, 1, providers)
+        placed.append(Placement(settings, count, f"gpu:{number}", used))
     return placed
+
+
+def _absolute(options: Mapping[str, str], directory: Path) -> dict[str, str]:
+    return {
+        key: str(directory.absolute() / value) if key in DIRECTORIES else value
+        for key, value in options.items()
+    }
 
 
 def _settings(

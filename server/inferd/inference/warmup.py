@@ -1,14 +1,15 @@
 """Warm by construction: no caller ever meets a session that has not run at that size.
 
-Every bucket of every session runs before the version is ready, on the requests that its
-configuration declares and on made-up ones for the sizes that it does not. What comes out
-must have the shape that the signature promises. NaN and infinity out of declared data
-fail the load; out of made-up data they only earn a warning, for nobody says that the
-made-up data make sense.
+Before a version is ready every one of its sessions runs the requests that were recorded
+for it, those that its configuration declares, and a batch of every bucket. The batches
+repeat the rows of the first request there is; only where nobody wrote one down are they
+made up. What comes out must have the shape that the signature promises. NaN and infinity
+out of what somebody wrote down fail the load; out of made-up data they are only worth
+mentioning, for nobody says that those make sense.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,16 +20,19 @@ from numpy.typing import NDArray
 from inferd.deadline import Clock
 from inferd.errors import LoadFailed, ModelFailed
 from inferd.inference.batch import Runner
+from inferd.inference.recordings import read_inner
 from inferd.inference.repository.schema import Warmup, WarmupInput
 from inferd.inference.request import Tensors
 from inferd.runtime.datatypes import BY_CONFIG, DataType
 from inferd.runtime.signature import Signature, Tensor
 
-log = logging.getLogger(__name__)
-
 #: Enough timed runs of one bucket, whatever their number: a slow model must get ready, too.
 ENOUGH_S = 0.5
+#: The largest file with data for one input.
+MAX_BYTES = 1024 * 1024 * 1024
 SEED = 20
+
+_BF16_EXPONENT = np.uint16(0x7F80)
 
 
 class Seeded(Protocol):
@@ -45,24 +49,56 @@ class Sample:
     name: str
     inputs: Tensors
     rows: int
-    #: Somebody wrote it down: its answer must be finite.
-    declared: bool
+    #: Nobody wrote it down: its answer need not make sense.
+    made_up: bool = False
+    #: Runs that are wanted, the first included.
     count: int = 1
+    #: Whether to run it again to see how long it takes.
+    timed: bool = False
 
 
-def samples(
-    signature: Signature, warmups: Sequence[Warmup], directory: Path, buckets: Sequence[int]
-) -> Iterator[Sample]:
-    """Return the declared requests, then a made-up one for every bucket."""
-    for warmup in warmups:
-        rows = warmup.batch_size if signature.batches else 1
+def recorded(name: str, signature: Signature, inputs: Tensors) -> Iterator[Sample]:
+    """Return a request that came over the wire, in parts if serving it would take several."""
+    texts = {each.name for each in signature.inputs if not each.datatype.fixed_size}
+    arrays = {
+        key: _text(f"{name}: input '{key}'", array) if key in texts else array
+        for key, array in inputs.items()
+    }
+    if not signature.batches:
+        yield Sample(name, arrays, 1)
+        return
+    rows = next((array.shape[0] for array in arrays.values()), 0)
+    most = signature.max_batch_size
+    for at in range(0, rows, most):
+        part = {key: array[at : at + most] for key, array in arrays.items()}
+        yield Sample(name, part, min(most, rows - at))
+
+
+def of_config(signature: Signature, warmups: Sequence[Warmup], directory: Path) -> Iterator[Sample]:
+    """Return the requests that a configuration declares. Raises `LoadFailed`, naming the file."""
+    for index, warmup in enumerate(warmups):
+        rows = max(warmup.batch_size, 1) if signature.batches else 1
         inputs = {
-            name: _declared(signature, name, each, warmup, directory)
+            name: _declared(signature, name, each, rows, directory)
             for name, each in warmup.inputs.items()
         }
-        yield Sample(warmup.name, inputs, max(rows, 1), declared=True, count=max(warmup.count, 1))
+        name = f"warm-up '{warmup.name or index}'"
+        yield Sample(name, inputs, rows, count=max(warmup.count, 1))
+
+
+def of_buckets(
+    signature: Signature, buckets: Iterable[int], *, like: Sequence[Sample]
+) -> Iterator[Sample]:
+    """Return a request for every bucket: the rows of one in `like` repeated, or made up."""
+    model = next((each for each in like if each.rows), None)
     for bucket in buckets:
-        yield Sample(f"made-up, {bucket} rows", made_up(signature, bucket), bucket, declared=False)
+        if model is None:
+            inputs, name = made_up(signature, bucket), "warm-up with made-up inputs"
+        else:
+            inputs = _repeated(model, bucket) if signature.batches else model.inputs
+            name = model.name
+        name += f" in a batch of {bucket}" if signature.batches else ""
+        yield Sample(name, inputs, bucket, made_up=model is None, timed=True)
 
 
 def made_up(signature: Signature, rows: int) -> Tensors:
@@ -81,23 +117,32 @@ def warm_up(
     requests: Sequence[Sample],
     *,
     runs: int,
+    largest: int,
     latency: Sequence[Seeded],
     clock: Clock,
-) -> None:
-    """Run every sample, and seed the latency models with what the runs took.
+) -> list[str]:
+    """Run every sample, and seed the latency models with what the timed ones took.
 
-    Raises `LoadFailed` when the model fails, or answers in a shape it does not promise.
+    `runs` is how often a timed sample is run again, `largest` the largest bucket. Returns
+    what is doubtful. Raises `LoadFailed` when the model fails or answers in a shape it does
+    not promise, and when its answer to what somebody wrote down is not finite.
     """
+    doubts: list[str] = []
     for sample in requests:
-        _check(runner, signature, sample)
+        doubts += _checked(runner, signature, sample)
+        for _ in range(1, sample.count):
+            _run(runner, signature, sample)
+        if not sample.timed or sample.rows > largest:
+            continue
         began, done = clock(), 0
-        while done < max(runs, sample.count) and clock() - began < ENOUGH_S:
+        while done < runs and clock() - began < ENOUGH_S:
             start = clock()
             _run(runner, signature, sample)
             seconds = clock() - start
             for model in latency:
                 model.seed(sample.rows, seconds)
             done += 1
+    return doubts
 
 
 def _run(runner: Runner, signature: Signature, sample: Sample) -> list[NDArray[Any]]:
@@ -105,23 +150,24 @@ def _run(runner: Runner, signature: Signature, sample: Sample) -> list[NDArray[A
     try:
         return runner.run(sample.inputs, names, runner.stop())
     except ModelFailed as error:
-        raise LoadFailed(f"warm-up '{sample.name}' failed: {error}") from error
+        way_out = "; declare a model_warmup that makes sense to it" if sample.made_up else ""
+        raise LoadFailed(f"{sample.name} failed: {error}{way_out}") from error
 
 
-def _check(runner: Runner, signature: Signature, sample: Sample) -> None:
-    """Run a sample for the first time, and look at the answer."""
+def _checked(runner: Runner, signature: Signature, sample: Sample) -> Iterator[str]:
+    """Run a sample for the first time, look at the answer, and say what is doubtful in it."""
     for output, array in zip(signature.outputs, _run(runner, signature, sample), strict=True):
         expected = (sample.rows, *output.shape[1:]) if signature.batches else output.shape
         if not _fits(array.shape, expected):
             raise LoadFailed(
-                f"warm-up '{sample.name}': output '{output.name}' has shape"
-                f" {list(array.shape)}, expected {list(expected)}"
+                f"{sample.name}: output '{output.name}' has shape {list(array.shape)},"
+                f" expected {list(expected)}"
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            text = f"warm-up '{sample.name}': output '{output.name}' is not finite"
-            if sample.declared:
+        if not _finite(array, output.datatype):
+            text = f"{sample.name}: output '{output.name}' is not finite"
+            if not sample.made_up:
                 raise LoadFailed(text)
-            log.warning("%s; the inputs were made up, so it may mean nothing", text)
+            yield text
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
@@ -130,10 +176,21 @@ def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     )
 
 
+def _finite(array: NDArray[Any], datatype: DataType) -> bool:
+    if datatype.name == "BF16":
+        return not ((array & _BF16_EXPONENT) == _BF16_EXPONENT).any()
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
 def _concrete(tensor: Tensor, signature: Signature, rows: int) -> tuple[int, ...]:
     """Return the tensor's shape with a size for every dimension that has none."""
     shape = (rows, *tensor.shape[1:]) if signature.batches else tensor.shape
     return tuple(1 if dim < 0 else dim for dim in shape)
+
+
+def _repeated(sample: Sample, rows: int) -> Tensors:
+    at = np.arange(rows) % sample.rows
+    return {name: array[at] for name, array in sample.inputs.items()}
 
 
 def _filled(datatype: DataType, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
@@ -145,46 +202,52 @@ def _filled(datatype: DataType, shape: tuple[int, ...], rng: np.random.Generator
 
 
 def _declared(
-    signature: Signature, name: str, given: WarmupInput, warmup: Warmup, directory: Path
+    signature: Signature, name: str, given: WarmupInput, rows: int, directory: Path
 ) -> NDArray[Any]:
-    datatype = BY_CONFIG[given.data_type or _tensor(signature, name).datatype.config]
-    shape = tuple(given.dims)
-    if signature.batches:
-        shape = (max(warmup.batch_size, 1), *shape)
+    tensor = next(tensor for tensor in signature.inputs if tensor.name == name)
+    datatype = BY_CONFIG[given.data_type or tensor.datatype.config]
+    shape = (rows, *given.dims) if signature.batches else tuple(given.dims)
     if given.input_data_file:
-        return _from_file(directory / "warmup" / given.input_data_file, datatype, shape)
+        return _from_file(directory, f"warmup/{given.input_data_file}", datatype, shape)
     if given.random_data:
         return _filled(datatype, shape, np.random.default_rng(SEED))
     empty: Any = 0 if datatype.fixed_size else ""
     return np.full(shape, empty, datatype.numpy)
 
 
-def _tensor(signature: Signature, name: str) -> Tensor:
-    return next(tensor for tensor in signature.inputs if tensor.name == name)
-
-
-def _from_file(path: Path, datatype: DataType, shape: tuple[int, ...]) -> NDArray[Any]:
+def _from_file(
+    directory: Path, name: str, datatype: DataType, shape: tuple[int, ...]
+) -> NDArray[Any]:
     """Read raw elements in the protocol's layout, little-endian; strings with their lengths."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LoadFailed(f"warm-up data {path.name}: {error.strerror}") from error
-    count = int(np.prod(shape))
+    data = read_inner(directory, name, most=MAX_BYTES)
+    count = math.prod(shape)
     if datatype.fixed_size and len(data) == count * datatype.numpy.itemsize:
+        if datatype.numpy.kind == "b":
+            return np.frombuffer(data, np.uint8).astype(np.bool_).reshape(shape)
         return np.frombuffer(data, datatype.numpy).reshape(shape)
     strings = None if datatype.fixed_size else _strings(data)
     if strings is None or len(strings) != count:
-        raise LoadFailed(
-            f"warm-up data {path.name}: {len(data)} bytes are not {datatype.name} {list(shape)}"
-        )
-    return np.array(strings, np.object_).reshape(shape)
+        raise LoadFailed(f"{name}: {len(data)} bytes are not {datatype.name} {list(shape)}")
+    elements = np.empty(count, np.object_)
+    elements[:] = strings
+    return _text(name, elements.reshape(shape))
 
 
-def _strings(data: bytes) -> list[str] | None:
+def _strings(data: bytes) -> list[bytes] | None:
     """Return length-prefixed strings, or None when the lengths do not add up."""
     found, at = [], 0
     while at + 4 <= len(data):
         end = at + 4 + int.from_bytes(data[at : at + 4], "little")
-        found.append(data[at + 4 : end].decode(errors="replace"))
+        found.append(data[at + 4 : end])
         at = end
     return found if at == len(data) else None
+
+
+def _text(where: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Decode BYTES elements: ONNX Runtime takes strings as text."""
+    texts = np.empty(array.size, np.object_)
+    try:
+        texts[:] = [element.decode() for element in array.ravel()]
+    except UnicodeDecodeError as error:
+        raise LoadFailed(f"{where} is not valid UTF-8 ({error.reason})") from error
+    return texts.reshape(array.shape)

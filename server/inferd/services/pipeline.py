@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -178,15 +179,14 @@ class Pipeline:
 
 def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
     books = _Books(pipeline, route)
-    read = _Decoded if route.client_streaming else _decode
-    handler, encode, clock, answered = route.handler, route.encode, pipeline.clock, books.answered
+    opened, answered, clock = books.opened, books.answered, pipeline.clock
+    read, handler, encode = _reader(route), route.handler, route.encode
 
     async def answer(body: Any, call: Call) -> Answer:
         request = None
-        books.opened(call)
         try:
-            books.admit()
-            request = read(route, body)
+            opened(call)
+            request = read(body)
             encoded = encode(await handler(request, call))
             now = clock()
             if now > call.deadline.at:
@@ -203,19 +203,16 @@ def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
 
 
 def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
-    books = _Books(pipeline, route)
-    converses = route.client_streaming
-    read = _Decoded if converses else _decode
-    handler, encode, clock = route.handler, route.encode, pipeline.clock
+    books, converses = _Books(pipeline, route), route.client_streaming
+    read, handler, encode, clock = _reader(route), route.handler, route.encode, pipeline.clock
 
     async def answers(body: Any, call: Call) -> AsyncGenerator[Answer, None]:
         request = None
-        books.opened(call)
         if converses:
             pipeline._conversing(body)
         try:
-            books.admit()
-            request = read(route, body)
+            books.opened(call)
+            request = read(body)
             async with aclosing(handler(request, call)) as messages:
                 async for message in messages:
                     if (now := clock()) > call.deadline.at:
@@ -237,6 +234,10 @@ def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
     return answers
 
 
+def _reader(route: Route) -> Callable[[Any], Any]:
+    return partial(_Decoded, route) if route.client_streaming else route.decode
+
+
 class _Decoded:
     """A stream of requests, from a stream of their bytes."""
 
@@ -250,13 +251,18 @@ class _Decoded:
         return self
 
     async def __anext__(self) -> Any:
-        return _decode(self._route, await anext(self._bodies))
+        body = await anext(self._bodies)
+        try:
+            return self._route.decode(body)
+        except DecodeError:
+            raise _unreadable(self._route) from None
 
 
 class _Books:
     """How the calls of one method are counted, timed, traced and written down.
 
-    `opened`, and then exactly one of `answered`, `refused` and `abandoned`.
+    `opened`, which raises when the server takes no calls, and then exactly one of `answered`,
+    `refused` and `abandoned`.
     """
 
     def __init__(self, pipeline: Pipeline, route: Route) -> None:
@@ -273,8 +279,6 @@ class _Books:
         self._statistics.in_flight += 1
         if self._tracer is not None:
             call.span = self._tracer.start(call, self._route.path)
-
-    def admit(self) -> None:
         if self._pipeline.draining and not self._route.unconditional:
             _turn_away()
 
@@ -287,7 +291,7 @@ class _Books:
 
     def refused(self, call: Call, request: Any, error: Exception) -> Refusal:
         now = self._pipeline.clock()
-        known = error if isinstance(error, InferdError) else Internal("internal error")
+        known = error if isinstance(error, InferdError) else self._named(request, error)
         if isinstance(known, Internal):
             log.error("unforeseen error in %s", self._route.path, exc_info=error)
         refused = refusal(known)
@@ -298,6 +302,11 @@ class _Books:
         if call.trailing:
             return refused._replace(trailing=(*call.trailing, *refused.trailing))
         return refused
+
+    def _named(self, request: Any, error: Exception) -> InferdError:
+        if request is None and isinstance(error, DecodeError):
+            return _unreadable(self._route)
+        return Internal("internal error")
 
     def abandoned(self, call: Call) -> None:
         now = self._pipeline.clock()
@@ -346,11 +355,8 @@ class _Books:
         access_log.write(f"{outcome}: {error}" if error else outcome, fields)
 
 
-def _decode(route: Route, body: bytes) -> Any:
-    try:
-        return route.decode(body)
-    except DecodeError:
-        raise InvalidRequest(f"the request is not a valid {route.request_name} message") from None
+def _unreadable(route: Route) -> InvalidRequest:
+    return InvalidRequest(f"the request is not a valid {route.request_name} message")
 
 
 def _turn_away() -> NoReturn:

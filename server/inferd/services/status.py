@@ -96,7 +96,7 @@ _MADE: dict[tuple[type[errors.InferdError], str, int | None], Refusal] = {}
 def refusal(error: errors.InferdError) -> Refusal:
     """Return what the caller is told about `error`."""
     message, wait_s = str(error), error.retry_after_s
-    if len(message) > MAX_MESSAGE_BYTES:
+    if len(message) * 4 > MAX_MESSAGE_BYTES:  # no character takes more than four bytes
         message = _cut(message, MAX_MESSAGE_BYTES)
     wait_ms = None if wait_s is None else math.ceil(wait_s * 1000) if wait_s >= 0 else -1
     key = type(error), message, wait_ms
@@ -110,8 +110,8 @@ def refusal(error: errors.InferdError) -> Refusal:
     return refused
 
 
-def _refusal(kind: type[errors.InferdError], text: str, wait_ms: int | None) -> Refusal:
-    code, message = code_of(kind), _cut(text, MAX_MESSAGE_BYTES)
+def _refusal(kind: type[errors.InferdError], message: str, wait_ms: int | None) -> Refusal:
+    code = code_of(kind)
     details: bytes = status_pb2.Status(code=code, message=message).SerializeToString()
     details += _packed(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN))
     if wait_ms is None:

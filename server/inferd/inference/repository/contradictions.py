@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from inferd.inference.repository.accelerators import GPU_LIST
 from inferd.inference.repository.parameters import options_from
 from inferd.inference.repository.problems import Problem, path_of, shown
 from inferd.inference.repository.schema import (
@@ -34,6 +35,7 @@ def contradictions(config: ModelConfig) -> Iterator[Problem]:
     yield from _of_labels(config.output)
     yield from _of_versions(config.version_policy)
     yield from _of_instances(config.instance_group)
+    yield from _of_accelerators(config)
     yield from _of_batching(config.dynamic_batching, config.max_batch_size)
     yield from _of_warmups(config)
     yield from _of_tags(config.metric_tags)
@@ -95,6 +97,21 @@ def _of_instances(groups: Iterable[InstanceGroup]) -> Iterator[Problem]:
             yield f"instance_group[{index}].gpus", "must not list a device twice"
     if total > MAX_INSTANCES:
         yield "instance_group", f"asks for {total} instances, {MAX_INSTANCES} are the most"
+
+
+def _of_accelerators(config: ModelConfig) -> Iterator[Problem]:
+    given = config.optimization and config.optimization.execution_accelerators
+    if not given:
+        return
+    found, problems = given.read()
+    yield from problems
+    kinds = {group.kind for group in config.instance_group}
+    if found.asked and kinds == {"KIND_CPU"}:
+        yield GPU_LIST, "must be empty when all instances are of KIND_CPU"
+    for key, value in (found.cuda or {}).items():
+        other = config.options.cuda.get(key, value)
+        if other != value:
+            yield f"parameters[{shown(key)}]", f"is {other}, but {GPU_LIST} has {value}"
 
 
 def _of_batching(batching: DynamicBatching | None, max_batch_size: int | None) -> Iterator[Problem]:

@@ -15,7 +15,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
+from inferd.inference.repository.accelerators import Accelerators, accelerators_from
 from inferd.inference.repository.parameters import Options, options_from
+from inferd.inference.repository.problems import Problem
 from inferd.runtime.datatypes import BY_CONFIG
 
 PLATFORM = "onnxruntime_onnx"
@@ -120,7 +122,7 @@ class InstanceGroup(Part):
     count: Annotated[Int32, Field(ge=0, le=MAX_INSTANCES)] = 1
     """Sessions per device. 0 is 1."""
     gpus: Many[Annotated[Int32, Field(ge=0)]] = ()
-    """Device numbers. Empty: every GPU."""
+    """Device numbers. Empty: device 0, for ONNX Runtime does not say how many there are."""
 
 
 class QueuePolicy(Part):
@@ -184,10 +186,35 @@ class PinnedMemory(Part):
     enable: bool = False
 
 
+class Accelerator(Part):
+    """An execution provider beside ONNX Runtime's own for CPUs, and its options."""
+
+    name: Text = ""
+    """`tensorrt` or `cuda`."""
+    parameters: dict[Text, Text] = Field(default_factory=dict)
+
+
+class ExecutionAccelerators(Part):
+    """What `accelerators` understands. Asking for one is asking for a GPU."""
+
+    gpu_execution_accelerator: Many[Accelerator] = ()
+    """TensorRT is tried first, then CUDA, in whatever order they are listed."""
+    cpu_execution_accelerator: Many[Accelerator] = ()
+
+    def read(self) -> tuple[Accelerators, list[Problem]]:
+        """Return what they ask for, and what is wrong with them."""
+        gpu, cpu = (
+            [(each.name, each.parameters) for each in listed]
+            for listed in (self.gpu_execution_accelerator, self.cpu_execution_accelerator)
+        )
+        return accelerators_from(gpu, cpu)
+
+
 class Optimization(Part):
-    """Speed without other answers."""
+    """Speed, without other answers than rounding gives."""
 
     graph: GraphOptimization | None = None
+    execution_accelerators: ExecutionAccelerators | None = None
     input_pinned_memory: PinnedMemory | None = None
     output_pinned_memory: PinnedMemory | None = None
     gather_kernel_buffer_threshold: UInt32 = 0
@@ -224,3 +251,9 @@ class ModelConfig(Part):
         """`parameters`, understood."""
         texts = {key: each.string_value for key, each in self.parameters.items()}
         return options_from(texts)[0]
+
+    @cached_property
+    def accelerators(self) -> Accelerators:
+        """`optimization.execution_accelerators`, understood."""
+        given = self.optimization and self.optimization.execution_accelerators
+        return given.read()[0] if given else Accelerators()

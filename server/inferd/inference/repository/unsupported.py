@@ -40,8 +40,6 @@ UNSUPPORTED = {
     "optimization.priority": "is not supported: deadlines decide the order of work;"
     " dynamic_batching has priority_levels",
     "optimization.cuda": "is not supported: these are settings of Triton's TensorRT backend",
-    "optimization.execution_accelerators": "is not supported:"
-    " instance_group.kind chooses the device",
 }  # fmt: skip
 """Why, by field; `[]` stands for any position."""
 

@@ -1,14 +1,16 @@
 """Earliest deadline first, in batches, and never a run for a caller who is already lost.
 
-An idle instance takes what is there at once. When more waits than fits, or when the
-tightest deadline cannot afford the largest batch, the size that loses the fewest callers
-wins; between equals, the one that serves most rows per second. Requests that a batch
-would make late stay in the queue, until they can no longer be answered in time even
-alone: then they are dropped, before their deadline, so that their callers learn it while
-it still helps.
+An idle instance takes what is there at once. When the tightest deadline cannot afford the
+largest batch, the size that loses the fewest callers wins; between equals, the one that
+serves most rows per second. Requests that a batch would make late stay in the queue, until
+they can no longer be answered in time even alone: then they are dropped, before their
+deadline, so that their callers learn it while it still helps.
 
-Head-limited batches (Clipper, NSDI 2017) shrink to one in overload and collapse; the look
-at who is lost, as in the window drop of Nexus (SOSP 2019), is what prevents it.
+Those who are here are not all who come. When more arrives than can be served, a second has
+a price: the callers that a more efficient batch would have served in it. Without that
+price small batches save the few who are nearly late, over and over, at the cost of the many
+who are still to come; head-limited batches (Clipper, NSDI 2017) shrink to one that way and
+goodput collapses. With it, overload has the batch sizes of Nexus' window drop (SOSP 2019).
 """
 
 import math
@@ -25,6 +27,10 @@ from inferd.inference.scheduling.ticket import Ticket
 RELAX_AFTER_S = 1.0
 #: How many batches ahead the comparison of sizes looks.
 HORIZON = 8
+#: How long the arrival rate remembers.
+MEMORY_S = 0.05
+#: The share of the capacity from which on time is dear, and at which it is at its dearest.
+CALM, PRESSED = 0.9, 1.0
 
 Entry = tuple[int, float, int, Ticket]
 """A queue entry in its order: priority level, deadline (or arrival), sequence, ticket."""
@@ -60,6 +66,22 @@ class Run:
     closed: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Requests that could share a batch and cannot all be in time."""
+
+    #: Ascending.
+    deadlines: Sequence[float]
+    #: On average.
+    rows_each: float
+    #: How many of them an instance can serve in a second.
+    capacity: float
+    #: How dear time is, from 0 to 1.
+    pressure: float
+    #: How likely it is that somebody who is lost would have been served otherwise.
+    chance: float
+
+
 class Scheduler:
     """Decides for one model version. Not thread-safe; it lives on the event loop."""
 
@@ -73,6 +95,9 @@ class Scheduler:
         #: When a run last taught the latency model something.
         self._learnt_at = -math.inf
         self._waiting_in_level: dict[int, int] = {}
+        self._offered = 0
+        self._offered_since = 0.0
+        self._rows_per_s = 0.0
         self._slots = 1 if policy.preserve_ordering else policy.instances
 
     def __len__(self) -> int:
@@ -93,6 +118,7 @@ class Scheduler:
             self._doubt(now)
             if self._last_start(ticket) < now:
                 return Drop(ticket, Reason.INFEASIBLE)
+        self._offered += ticket.rows
         waiting = self._waiting_in_level.get(ticket.level, 0)
         limit = self._policy.limits_of(ticket.level).max_queue
         if len(self._queue) >= self._policy.max_queue or 0 < limit <= waiting:
@@ -137,8 +163,8 @@ class Scheduler:
         if not self._queue or self._running >= self._slots:
             return None
         head = self._queue[0][3]
-        available = self._rows if head.key is None else self._rows_like(head.key)
-        closed = self._closed_because(now, head, min(available, self._policy.max_batch))
+        rows = min(self._rows_like(head.key), self._policy.max_batch)
+        closed = self._closed_because(now, head, rows)
         if not closed:
             return None
         chosen = [0] if len(self._queue) == 1 else self._chosen(now, head.key)
@@ -159,8 +185,7 @@ class Scheduler:
         """Return when to look again though nothing happens; infinity: no need."""
         if not self._queue:
             return math.inf
-        earliest = self._queue[0][3] if self._ordered_by_deadline else self._tightest()
-        wake = self._last_start(earliest)
+        wake = self._first_to_be_late()
         if self._policy.max_delay_s and self._running < self._slots:
             wake = min(wake, self._queue[0][3].arrived + self._policy.max_delay_s)
         return max(wake, now)
@@ -200,10 +225,23 @@ class Scheduler:
         """When a run of its own must have begun for the answer to be in time."""
         return ticket.deadline - self._latency.predict(ticket.rows) - self._policy.guard_s
 
-    def _tightest(self) -> Ticket:
-        return min((entry[3] for entry in self._queue), key=lambda ticket: ticket.deadline)
+    def _first_to_be_late(self) -> float:
+        """When the first of those who wait can no longer be answered in time."""
+        if not self._ordered_by_deadline:
+            return min(self._last_start(entry[3]) for entry in self._queue)
+        first = self._last_start(self._queue[0][3])
+        if self._rows == len(self._queue):
+            return first  # a row each: who is due first is late first
+        longest = self._latency.predict(self._policy.max_batch) + self._policy.guard_s
+        for _, deadline, _, ticket in self._queue:
+            if deadline - longest >= first:
+                break
+            first = min(first, self._last_start(ticket))
+        return first
 
     def _rows_like(self, key: Hashable) -> int:
+        if key is None:  # rows of such a model are all alike
+            return self._rows
         return sum(entry[3].rows for entry in self._queue if entry[3].key == key)
 
     def _drain_s(self) -> float:
@@ -238,29 +276,63 @@ class Scheduler:
         if self._queue[0][3].deadline >= finish and self._ordered_by_deadline:
             return top, -math.inf  # everyone can afford the largest batch there is
         deadlines = sorted(e[3].deadline for e in self._queue if e[3].key == key)
-        best = min(self._sizes(len(deadlines)), key=lambda size: self._cost(size, deadlines, now))
+        rows_each = self._rows_like(key) / len(deadlines)
+        rows_per_s = self._capacity()
+        load = self._load(now, rows_per_s * self._slots)
+        crowd = _Crowd(
+            deadlines,
+            rows_each,
+            capacity=rows_per_s / rows_each,
+            pressure=min(max(0.0, (load - CALM) / (PRESSED - CALM)), 1.0),
+            chance=1 / max(load, 1.0),
+        )
+        best = min(self._sizes(crowd), key=lambda size: self._cost(size, crowd, now))
         return best, now + self._latency.predict(best) + self._policy.guard_s
 
-    def _sizes(self, waiting: int) -> Iterator[int]:
+    def _sizes(self, crowd: "_Crowd") -> Iterator[int]:
         for bucket in self._latency.buckets:
-            yield bucket
-            if bucket >= waiting:
+            if bucket >= crowd.rows_each:
+                yield bucket
+            if bucket >= crowd.rows_each * len(crowd.deadlines):
                 return
 
-    def _cost(self, size: int, deadlines: Sequence[float], now: float) -> tuple[int, float]:
-        """Return the requests lost if a batch of `size` left now, and the seconds per row."""
-        predict, guard = self._latency.predict, self._policy.guard_s
-        at, lost, free = 0, 0, now
-        for step in range(HORIZON):
-            rows = size if step == 0 else self._policy.max_batch
-            free += predict(min(rows, max(len(deadlines) - at, 1)))
-            first = bisect_left(deadlines, free + guard, lo=at)
-            lost += first - at
-            at = min(first + rows, len(deadlines))
-            if at == len(deadlines):
+    def _cost(self, size: int, crowd: "_Crowd", now: float) -> tuple[float, float]:
+        """Return what a batch of `size` costs if it leaves now, in requests; seconds for each.
+
+        It costs those who are lost now and in the batches that follow and, as far as time
+        is dear, those whom an efficient batch would have served in the same time, less those
+        whom this one serves.
+        """
+        predict, deadlines, each = self._latency.predict, crowd.deadlines, crowd.rows_each
+        most, waiting = self._policy.max_batch, len(deadlines)
+        seconds = predict(size)
+        finish = now + seconds + self._policy.guard_s
+        lost = bisect_left(deadlines, finish)
+        taken = min(int(size / each), waiting - lost)
+        at = lost + taken
+        for _ in range(HORIZON):
+            if at >= waiting:
                 break
-        taken = max(min(size, len(deadlines)), 1)
-        return lost, predict(size) / taken
+            finish += predict(min(most, math.ceil((waiting - at) * each)))
+            first = bisect_left(deadlines, finish, lo=at)
+            lost += first - at
+            at = first + int(most / each)
+        missed = crowd.pressure * (crowd.capacity * seconds - taken)
+        return crowd.chance * lost + missed, seconds / max(taken, 1)
+
+    def _capacity(self) -> float:
+        """Return the rows that an instance can serve in a second."""
+        predict = self._latency.predict
+        return max(bucket / (predict(bucket) or math.inf) for bucket in self._latency.buckets)
+
+    def _load(self, now: float, capacity: float) -> float:
+        """Return what has been asked for of late, as a share of the capacity."""
+        elapsed = now - self._offered_since
+        if elapsed > 0:
+            rate = self._offered / elapsed
+            self._rows_per_s -= (rate - self._rows_per_s) * math.expm1(-elapsed / MEMORY_S)
+            self._offered, self._offered_since = 0, now
+        return self._rows_per_s / capacity if capacity else 0.0
 
     def _fitting(self, key: Hashable, limit: int, too_tight: float) -> Iterator[int]:
         """Positions of the tickets that fit into a batch of `limit` rows, in order."""

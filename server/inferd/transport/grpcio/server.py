@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -249,8 +249,7 @@ async def _reading(context: Context) -> AsyncIterator[Requests]:
         yield requests
     finally:
         reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await reader
+        await asyncio.gather(reader, return_exceptions=True)  # an aborted call says so here, too
 
 
 async def _read(context: Context, requests: Requests) -> None:
