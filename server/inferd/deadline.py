@@ -6,14 +6,13 @@ is fixed once, at the edge, and every layer below asks how much is left.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Clock = Callable[[], float]
 """Seconds on a monotonic clock, as `time.monotonic` tells them."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Deadline:
+class Deadline(NamedTuple):
     """The point in time, in monotonic seconds, after which an answer is worthless."""
 
     at: float

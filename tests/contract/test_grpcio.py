@@ -500,23 +500,28 @@ async def test_the_server_may_end_a_conversation() -> None:
 
 @asynccontextmanager
 async def a_relay(port: int, relayed: list[int]) -> AsyncIterator[int]:
-    """Carry a connection to `port` and note how many bytes come back at a time."""
+    """Carry one connection to `port` and note how many bytes come back at a time."""
+    done = asyncio.get_running_loop().create_future()
 
     async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: Any) -> None:
         while data := await source.read(65536):
             note(len(data))
             sink.write(data)
         sink.close()
+        await sink.wait_closed()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(
             carry(reader, inner_writer, lambda _: None),
             carry(inner_reader, writer, relayed.append),
+            return_exceptions=True,  # either side may hang up
         )
+        done.set_result(None)
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as relay:
         yield relay.sockets[0].getsockname()[1]
+        await done
 
 
 @pytest.mark.parametrize("compression", ["none", "deflate", "gzip"])

@@ -507,6 +507,21 @@ class TestUnloading:
         with pytest.raises(Draining):
             await order
 
+    async def test_what_hangs_at_the_end_is_left_behind(
+        self, repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("inferd.inference.lifecycle.END_S", 0.01)
+        put(repository, "identity_fp32")
+        async with running(repository) as here:
+            version = here.models.find("identity_fp32")
+            assert version is not None
+            drain = version.drain
+            monkeypatch.setattr(version, "drain", asyncio.Event().wait)
+
+        assert "drain identity_fp32/1 is not over; left behind" in caplog.text
+        assert version.statistics.state == "UNLOADED"
+        await drain()
+
 
 class TestOverrides:
     async def test_a_configuration_goes_over_the_one_on_disk(self, repository: Path) -> None:
@@ -574,6 +589,22 @@ class TestOverrides:
                     await here.models.load("simple", **bad)
                 assert here.models.find("simple") is good
                 assert len(list(kept.iterdir())) == 1
+
+    async def test_one_that_half_works_is_taken_back(self, repository: Path) -> None:
+        put(repository, "simple")
+        graph = (PROBES / "identity_fp32" / "1" / "model.onnx").read_bytes()
+        files = {"1/model.onnx": graph, "2/model.onnx": graph, "3/model.onnx": b"not a graph"}
+        everything = json.dumps({"version_policy": {"all": {}}})
+        async with running(repository, "explicit", load_models=["*"]) as here:
+            for name in ("simple", "new"):
+                with pytest.raises(LoadFailed, match=f"failed to load '{name}', model.onnx: "):
+                    await here.models.load(name, config=everything, files=files)
+            await here.until(lambda: here.states().get("new/1") != "DRAINING")
+
+            assert [each.name for each in here.models.index(ready_only=True)] == ["simple"]
+            found = here.models.find("simple")
+            assert found is not None
+            assert [each.name for each in found.signature.inputs] == ["INPUT0", "INPUT1"]
 
 
 class TestNames:
@@ -781,6 +812,18 @@ class TestMemory:
                 assert here.states()["c/1"] == "READY"
 
             assert here.states() == {"a/1": "UNLOADED", "b/1": "READY", "c/1": "READY"}
+
+    async def test_a_pinned_model_gets_its_room_though_it_comes_late(
+        self, repository: Path, size: int
+    ) -> None:
+        take_away(repository / "c")
+        await asyncio.sleep(0.1)
+        put(repository, "identity_fp32", "c")  # so at first there are only the other two
+        async with running(
+            repository, settle_s=0.09, max_memory_bytes=2 * size, pinned=["c"]
+        ) as here:
+            assert here.states()["c/1"] == "READY"
+            assert sorted(here.states().values()) == ["READY", "READY", "UNLOADED"]
 
     async def test_fifty_callers_of_an_evicted_model_wait_for_one_load(
         self, repository: Path, size: int, caplog: pytest.LogCaptureFixture

@@ -8,11 +8,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +22,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = ROOT / "tests" / "repository"
 INFERD = (sys.executable, "-m", "inferd")
+#: Tests have other things to wait for than a good estimate of how long a run takes.
+HASTY = {"INFERD__INFERENCE__WARMUP_RUNS": "1"}
 #: Far more than a start takes, and a stop: what hangs should fail, not what is slow.
 START_S = 60.0
 STOP_S = 60.0
 
 _ADDRESS = re.compile(r"^  gRPC +(?P<host>\S+):(?P<port>\d+)$", re.MULTILINE)
 _HTTP = re.compile(r"^  health +http://\S+:(?P<port>\d+)/", re.MULTILINE)
-_LAST_LINE = "ModelMetadata"
+_LAST_LINE = re.compile(r"^  grpcurl .* list$")
 
 
 class NotStarted(AssertionError):
@@ -47,7 +51,8 @@ class Server:
     log: Path
     #: What it is expected to end with.
     exit_code: int = 0
-    _stopped: bool = field(default=False, init=False)
+    #: Whether it has been told to stop.
+    told: bool = field(default=False, init=False)
 
     @property
     def pid(self) -> int:
@@ -71,6 +76,7 @@ class Server:
         return text
 
     def signal(self, number: signal.Signals) -> None:
+        self.told = True
         self.process.send_signal(number)
 
     def ended(self, *, within_s: float = STOP_S) -> int:
@@ -103,7 +109,7 @@ def serving(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**clean_environment(), **(environment or {})},
+            env={**clean_environment(), **HASTY, **(environment or {})},
             cwd=ROOT,
             text=True,
             start_new_session=True,
@@ -128,6 +134,22 @@ def copy_model(name: str, target: Path, *, batching: str = "dynamic_batching { }
     config.write_text(text.replace("dynamic_batching { }", batching))
 
 
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that nobody tells us of."""
+    give_up = time.monotonic() + START_S
+    while not holds():
+        assert time.monotonic() < give_up, "it never came to hold"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what would configure a server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("INFERD__")}
@@ -142,7 +164,7 @@ def _announced(process: "subprocess.Popen[str]", log: Path, exit_code: int) -> S
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)
-            if _LAST_LINE in line:
+            if _LAST_LINE.match(line):
                 break
     finally:
         watchdog.cancel()
@@ -164,8 +186,8 @@ def _announced(process: "subprocess.Popen[str]", log: Path, exit_code: int) -> S
 
 
 def _end(server: Server) -> None:
-    """Stop the server if it still runs, and look at how it ended."""
-    if server.process.poll() is None:
+    """Stop the server unless it has been told to, and look at how it ended."""
+    if not server.told:
         server.signal(signal.SIGTERM)
     try:
         code = server.ended()

@@ -61,7 +61,7 @@ def stream(client: triton.InferenceServerClient) -> list[Any]:
     done = threading.Event()
 
     def on_answer(result: triton.InferResult | None, error: Exception | None) -> None:
-        answers.append(str(error) if error else result.as_numpy("OUTPUT0")[0].tolist())
+        answers.append(result.as_numpy("OUTPUT0")[0].tolist() if result else str(error))
         if len(answers) == 3:
             done.set()
 

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 
-from inferd.app.logs import Logs
 from inferd.app.machine import usable_cores
 from inferd.config import Config
 from inferd.inference.assembly import Assembler
@@ -15,6 +14,7 @@ from inferd.services.health import Health
 from inferd.services.open_inference.model_config_text import parse_json, parse_pbtxt
 from inferd.services.open_inference.recorded import decoder
 from inferd.services.open_inference.service import OpenInference
+from inferd.services.open_inference.settings import ApplyLog
 from inferd.services.pipeline import Pipeline
 from inferd.services.reflection import Reflection
 from inferd.services.routes import Route, bind
@@ -55,7 +55,7 @@ def loader(config: Config) -> Loader:
     )
 
 
-def build(config: Config, logs: Logs, tracer: Tracer | None) -> Parts:
+def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     """Build a server's parts. Nothing runs yet."""
     bounds_s = [each / 1000 for each in config.telemetry.latency_buckets_ms]
     loads, rpcs, lag = LoadStatistics(), RpcStatistics(bounds_s), LoopLag()
@@ -74,7 +74,7 @@ def build(config: Config, logs: Logs, tracer: Tracer | None) -> Parts:
         clock=clock,
         wall_clock=time.time,  # noqa: TID251 - files have times of day
     )
-    open_inference = OpenInference(models, config, clock=clock, apply_log=logs.apply)
+    open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
     health = Health(models, services=(OPEN_INFERENCE.full_name,))
     pipeline = Pipeline(rpcs, config.telemetry.log, tracer=tracer, clock=clock)
     pipeline.on_drain(health.stop)

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.command(arguments)
     except (ConfigError, InferdError, OSError) as error:
-        for line in str(error).splitlines():
+        for line in _message(error).splitlines():
             _complain(line)
         return UNUSABLE
     except ModuleNotFoundError as error:
@@ -39,6 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _message(error: Exception) -> str:
+    """Return what an error says, without the number that `OSError` puts before our words."""
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror
+    return str(error)
 
 
 def _open_standard_streams() -> None:
@@ -188,7 +195,7 @@ def _complain(line: str) -> None:
 
 def _write(text: str, stream: TextIO) -> None:
     try:
-        print(text, file=stream, flush=True)  # noqa: T201 - what a command is for
+        print(text, file=stream, flush=True)
     except BrokenPipeError:
         # Nobody reads any more, and the interpreter would stumble over the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

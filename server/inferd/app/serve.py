@@ -20,7 +20,8 @@ from inferd.app.build import Parts, build
 from inferd.app.logs import Logs, logging_to
 from inferd.app.tracing import tracing
 from inferd.config import Config
-from inferd.errors import LoadFailed
+from inferd.errors import InferdError, LoadFailed
+from inferd.inference.repository.layout import scan
 from inferd.inference.version import State
 from inferd.services.pipeline import Pipeline
 from inferd.transport.grpcio.server import listening
@@ -43,6 +44,7 @@ def run(config: Config, say: Callable[[str], None]) -> int:
     `say` gets what a person at the terminal should read. Raises `LoadFailed` when the
     repository cannot be read, `OSError` when an address cannot be listened on.
     """
+    scan(config.repository.paths, wall_now=0.0)  # before anything listens, let alone loads
     sys.setswitchinterval(config.server.thread_switch_interval_ms / 1000)
     with (
         logging_to(sys.stderr, config.telemetry.log) as logs,
@@ -50,12 +52,17 @@ def run(config: Config, say: Callable[[str], None]) -> int:
     ):
         try:
             return runner.run(_serve(config, logs, say))
-        except BaseExceptionGroup as group:
-            # A task group wraps what went wrong; the caller wants the thing itself.
-            raise _innermost(group) from group
+        except BaseException as error:
+            failure = _innermost(error)
+        # Where it came from keeps the server's parts alive until after the loop is closed,
+        # which some of them do not like. For those who know what they say it is no loss.
+        if isinstance(failure, InferdError | OSError):
+            failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+        raise failure
 
 
 def _innermost(error: BaseException) -> BaseException:
+    """Return what went wrong: a task group wraps it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -73,7 +80,7 @@ def _loop_factory(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | N
 async def _serve(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
     stop = _StopSignal()
     with tracing(config.telemetry.traces, server_version=__version__) as tracer:
-        parts = build(config, logs, tracer)
+        parts = build(config, logs.apply, tracer)
         try:
             async with (
                 _background(parts),
@@ -107,7 +114,7 @@ async def _loaded(parts: Parts, stop: "_StopSignal") -> list[str]:
         unwatch()
     gc.set_threshold(*GC_THRESHOLDS)
     return [
-        f"{each.name}/{each.version}: {each.reason}"
+        f"{each.name}{f'/{each.version}' if each.version else ''}: {each.reason}"
         for each in parts.models.index()
         if each.state is State.FAILED
     ]

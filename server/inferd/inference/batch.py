@@ -103,7 +103,7 @@ def assemble(requests: Sequence[Request]) -> Tensors:
 def wanted(requests: Sequence[Request]) -> tuple[str, ...]:
     """Return the outputs that any of the requests wants."""
     first = requests[0].outputs
-    if all(request.outputs is first for request in requests):
+    if len(requests) == 1 or all(request.outputs is first for request in requests):
         return first
     return tuple(dict.fromkeys(name for request in requests for name in request.outputs))
 

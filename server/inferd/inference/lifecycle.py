@@ -20,6 +20,7 @@ from inferd.deadline import Clock
 from inferd.errors import LoadFailed
 from inferd.inference.assembly import Assembler
 from inferd.inference.loading import Loader, Source
+from inferd.inference.memory import give_back
 from inferd.inference.registry import Registry, Slot
 from inferd.inference.repository.planner import Key
 from inferd.inference.room import NoRoom, Room
@@ -124,13 +125,7 @@ class Lifecycle:
             returning = self._returning[key] = _Return()
             name = f"load {key[0]}/{key[1]}"
             returning.task = self._tasks.create_task(self._bring_back(key, returning), name=name)
-        returning.waiting += 1
-        try:
-            await returning.over.wait()
-        finally:
-            returning.waiting -= 1
-            if not returning.waiting:
-                returning.received.set()
+        await returning.over.wait()
         return returning.version
 
     async def _bring_back(self, key: Key, returning: "_Return") -> None:
@@ -139,11 +134,11 @@ class Lifecycle:
                 if slot.evicted and slot.source:
                     await self._load(slot, slot.source, slot.stamp, self._evictable, may_park=True)
                 returning.version = slot.version
-                returning.over.set()
-                # It must not be evicted again before they have had their turn.
-                if returning.waiting:
-                    await returning.received.wait()
+        except Exception:  # a bug of ours is no reason to stop serving
+            log.exception("loading %s/%d", *key)
         finally:
+            # Whoever waits is woken in the same turn of the loop as whoever may evict it
+            # again: it has what they ask of it before it can be closed.
             returning.over.set()
             del self._returning[key]
 
@@ -208,6 +203,7 @@ class Lifecycle:
         slot.failed_stamp, slot.evicted = stamp, False
         # Where there is an old one, it goes on.
         self._enter(slot, State.FAILED, f"reload failed: {reason}" if slot.version else reason)
+        self._tidy_up()
 
     # -- room ----------------------------------------------------------------------------
 
@@ -301,6 +297,10 @@ class Lifecycle:
                 self._statistics.unloaded(key[0], str(key[1]))
                 log.info("%s/%d is unloaded", *key)
             self._registry.publish()  # whoever still holds on to it can let go
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        self._tasks.create_task(asyncio.to_thread(give_back), name="give memory back")
 
     def _enter(self, slot: Slot, state: State, reason: str = "") -> None:
         slot.state = State.READY if slot.version else state
@@ -316,6 +316,3 @@ class _Return:
     def __init__(self) -> None:
         self.version: ModelVersion | None = None
         self.over = asyncio.Event()
-        self.waiting = 0
-        #: Set when the last of them has got it, or left.
-        self.received = asyncio.Event()

@@ -6,6 +6,7 @@ the repository. What to load and unload is decided by `repository.planner`, carr
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -191,11 +192,21 @@ class Models:
                 self._registry.forgive(name)
                 snapshot = await self._converge({name}, may_park=False)
                 await self._require_loaded(name, snapshot)
-            except BaseException:
+            except BaseException as error:
                 self._overrides.put(name, replaced)
+                if override and isinstance(error, Exception):
+                    await self._take_back(name, override)
                 await self._overrides.discard(override)
                 raise
             await self._overrides.discard(replaced)
+
+    async def _take_back(self, name: str, override: Override) -> None:
+        """Undo what came of an override before it failed: another version may be loaded."""
+        with contextlib.suppress(LoadFailed):
+            await self._converge({name}, may_park=False)
+        for key, slot in list(self._registry.slots({name})):
+            if override.files and slot.source and slot.source.directory == override.files.directory:
+                await self._lifecycle.retire(key)
 
     async def _require_loaded(self, name: str, snapshot: Snapshot) -> None:
         if name not in snapshot.models:

@@ -32,8 +32,7 @@ class Room:
         """Raise `LoadFailed` when `size` bytes would not fit into an empty server."""
         if self._max_bytes and size > self._max_bytes:
             raise LoadFailed(
-                f"'{name}' needs {size} bytes, and repository.max_memory_bytes is"
-                f" {self._max_bytes}"
+                f"'{name}' needs {size} bytes, and repository.max_memory_bytes is {self._max_bytes}"
             )
 
     def lacking(self, size: int, loaded: Iterable[ModelVersion]) -> int:

@@ -50,11 +50,15 @@ def _flag(text: str) -> str:
     return str(_FLAGS[text.lower()])  # TensorRT's options are True and False, and nothing else
 
 
-def _off(why: str) -> Callable[[str], str]:
+def _digit(text: str) -> str:
+    return "1" if _flag(text) == "True" else "0"
+
+
+def _off(why: str, flag: Callable[[str], str]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if _flag(text) == "True":
             raise ValueError(f"is not supported: {why}")
-        return "False"
+        return flag(text)
 
     return read
 
@@ -97,6 +101,7 @@ def _directory(text: str) -> str:
     return text
 
 
+_WRITES = "it writes files to wherever the server was started"
 _CAPTURED = "a captured graph wants its tensors at the same address in every run"
 
 TENSORRT: Mapping[str, Callable[[str], str]] = {
@@ -140,9 +145,9 @@ TENSORRT: Mapping[str, Callable[[str], str]] = {
     "trt_auxiliary_streams": _whole(-1, 1024),
     "trt_engine_cache_prefix": _plain_name,
     "trt_int8_calibration_table_name": _plain_name,
-    "trt_cuda_graph_enable": _off(_CAPTURED),
-    "trt_dump_subgraphs": _off("it writes files to wherever the server was started"),
-    "trt_dump_ep_context_model": _off("it writes files to wherever the server was started"),
+    "trt_cuda_graph_enable": _off(_CAPTURED, _flag),
+    "trt_dump_subgraphs": _off(_WRITES, _flag),
+    "trt_dump_ep_context_model": _off(_WRITES, _flag),
 }
 """The options of ONNX Runtime's TensorRT execution provider, and how to read each."""
 
@@ -160,14 +165,14 @@ CUDA: Mapping[str, Callable[[str], str]] = {
             "tunable_op_tuning_enable",
             "use_tf32",
         ),
-        lambda text: "1" if _flag(text) == "True" else "0",
+        _digit,
     ),
     "gpu_mem_limit": _whole(1),
     "sdpa_kernel": _whole(0, 2**31 - 1),
     "tunable_op_max_tuning_duration_ms": _whole(0, 2**31 - 1),
     "arena_extend_strategy": _one_of("kNextPowerOfTwo", "kSameAsRequested"),
     "cudnn_conv_algo_search": _one_of("EXHAUSTIVE", "HEURISTIC", "DEFAULT"),
-    "enable_cuda_graph": _off(_CAPTURED),
+    "enable_cuda_graph": _off(_CAPTURED, _digit),
 }
 """The options of ONNX Runtime's CUDA execution provider, and how to read each."""
 
@@ -225,7 +230,7 @@ def _read_all(
     *,
     into: dict[str, str],
 ) -> Iterable[Problem]:
-    for key, text in parameters.items():
+    for key, text in sorted(parameters.items()):
         where = f"{path}.parameters[{shown(key)}]"
         try:
             options = read(key, text)

@@ -42,7 +42,7 @@ class Policy:
 
     def limits_of(self, level: int) -> Level:
         """Return the limits of a priority level."""
-        return self.limits.get(level, self.default_limits)
+        return self.limits.get(level, self.default_limits) if self.limits else self.default_limits
 
     @property
     def enough(self) -> int:

@@ -94,7 +94,8 @@ class Scheduler:
         self._running = 0
         #: When a run last taught the latency model something.
         self._learnt_at = -math.inf
-        self._waiting_in_level: dict[int, int] = {}
+        #: Requests waiting in each priority level.
+        self._waiting = [0] * (policy.levels + 1)
         self._offered = 0
         self._offered_since = 0.0
         self._rows_per_s = 0.0
@@ -119,9 +120,7 @@ class Scheduler:
             if self._last_start(ticket) < now:
                 return Drop(ticket, Reason.INFEASIBLE)
         self._offered += ticket.rows
-        waiting = self._waiting_in_level.get(ticket.level, 0)
-        limit = self._policy.limits_of(ticket.level).max_queue
-        if len(self._queue) >= self._policy.max_queue or 0 < limit <= waiting:
+        if len(self._queue) >= self._policy.max_queue or self._level_is_full(ticket.level):
             drain_s = self._drain_s()
             return Drop(
                 ticket, Reason.QUEUE_FULL, -1 if now + drain_s > ticket.deadline else drain_s
@@ -130,8 +129,12 @@ class Scheduler:
         ticket.sequence = self._sequence
         insort(self._queue, self._entry(ticket))
         self._rows += ticket.rows
-        self._waiting_in_level[ticket.level] = waiting + 1
+        self._waiting[ticket.level] += 1
         return None
+
+    def _level_is_full(self, level: int) -> bool:
+        limit = self._policy.limits_of(level).max_queue
+        return 0 < limit <= self._waiting[level]
 
     def _doubt(self, now: float) -> None:
         """Distrust old predictions that keep everybody out: without runs they never change."""
@@ -205,7 +208,7 @@ class Scheduler:
         for at in positions:
             ticket = self._queue[at][3]
             self._rows -= ticket.rows
-            self._waiting_in_level[ticket.level] -= 1
+            self._waiting[ticket.level] -= 1
         if positions and positions[-1] == len(positions) - 1:
             del self._queue[: len(positions)]
             return

@@ -1,0 +1,317 @@
+"""The commands as a person at a terminal has them: what they print, and their exit codes."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from inferd import __version__
+from support.server import INFERD, REPOSITORY, ROOT, NotStarted, Server, clean_environment, serving
+
+AMPLE_S = 60.0
+UNUSABLE = 2
+
+
+class Said(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def inferd(
+    *arguments: str, environment: Mapping[str, str] | None = None, directory: Path = ROOT
+) -> Said:
+    done = subprocess.run(
+        [*INFERD, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=AMPLE_S,
+        env={**clean_environment(), **(environment or {})},
+        cwd=directory,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def a_repository(directory: Path, *names: str) -> Path:
+    """Copy some of the probes."""
+    for name in names:
+        shutil.copytree(REPOSITORY / name, directory / name)
+    return directory
+
+
+def broken(directory: Path) -> Path:
+    """Make a repository of one good model and three that are not."""
+    a_repository(directory, "simple", "nan_maker", "classifier", "no_batch")
+    (directory / "classifier" / "1" / "model.onnx").write_bytes(b"no model")
+    (directory / "no_batch" / "config.pbtxt").write_text('max_batch_sise: 3\nname: "no_batch"')
+    return directory
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Yield a port on which somebody else listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+# -- help -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["check"], ["models"]])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    said = inferd(*command, "--help")
+
+    assert said.code == 0
+    assert said.out.startswith(" ".join(["usage: inferd", *command]))
+    assert len(said.out.splitlines()) > 5
+    assert said.err == ""
+
+
+def test_the_version() -> None:
+    assert inferd("--version") == Said(0, f"inferd {__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", [[], ["nosuch"], ["serve", "--nosuch"], ["serve", "--port"]])
+def test_what_is_not_a_command_is_a_mistake(command: list[str]) -> None:
+    said = inferd(*command)
+
+    assert said.code == UNUSABLE
+    assert "usage: inferd" in said.err
+
+
+# -- check ------------------------------------------------------------------------------
+
+
+def test_a_good_repository_checks_out(tmp_path: Path) -> None:
+    said = inferd("check", "--repository", str(a_repository(tmp_path, "simple", "no_batch")))
+
+    assert said == Said(0, "no_batch/1: ready to serve\nsimple/1: ready to serve\n", "")
+
+
+def test_every_broken_model_is_told_at_once(tmp_path: Path) -> None:
+    said = inferd("check", "--repository", str(broken(tmp_path)))
+
+    problems = said.err.splitlines()
+    assert said.code == UNUSABLE
+    assert said.out == "simple/1: ready to serve\n"
+    assert len(problems) == 3
+    assert problems[0].startswith("inferd: classifier/1: model.onnx")
+    assert "not finite" in problems[1]
+    assert problems[2].startswith("inferd: no_batch: ")
+    assert "max_batch_sise" in problems[2]
+
+
+def test_every_mistake_in_the_configuration_is_told_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "inferd.yaml"
+    config.write_text("server: {port: 99999, prot: 1}\ninference: {guard_ms: soon}\n")
+
+    said = inferd("check", "--config", str(config))
+
+    problems = said.err.splitlines()
+    assert said.code == UNUSABLE
+    assert [problem.split(":")[1].strip() for problem in problems] == [
+        "server.port",
+        "server.prot",
+        "inference.guard_ms",
+    ]
+    assert "got 99999" in problems[0]
+    assert "no such key; there are" in problems[1]
+    assert "got 'soon'" in problems[2]
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+@pytest.mark.parametrize(
+    ("what", "why"), [("nothing", "No such file or directory"), ("a file", "Not a directory")]
+)
+def test_a_repository_that_cannot_be_read(
+    tmp_path: Path, command: str, what: str, why: str
+) -> None:
+    path = tmp_path / "models"
+    if what == "a file":
+        path.touch()
+
+    said = inferd(command, "--repository", str(path), *no_ports(command))
+
+    assert said.code == UNUSABLE
+    assert said.err.splitlines()[-1] == f"inferd: cannot read model repository {path}: {why}"
+
+
+def no_ports(command: str) -> list[str]:
+    return ["--port", "0", "--http-port", "0"] if command == "serve" else []
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_without_onnxruntime_it_says_what_to_install(command: str) -> None:
+    program = (
+        "import sys; sys.modules['onnxruntime'] = None; from inferd.app import main;"
+        f"sys.exit(main([{command!r}, '--repository', {str(REPOSITORY)!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=AMPLE_S,
+        env=clean_environment(),
+        check=False,
+    )
+
+    assert done.returncode == UNUSABLE
+    assert done.stderr.startswith("inferd: onnxruntime is not installed: pip install 'inferd[cpu]'")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# -- models -----------------------------------------------------------------------------
+
+
+def test_the_models_of_a_running_server(server: Server) -> None:
+    said = inferd("models", "--host", server.host, "--port", str(server.port))
+
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines()}
+    assert (said.code, said.err) == (0, "")
+    assert rows["simple"] == ["simple", "1", "READY"]
+    assert rows["nan_maker"][:3] == ["nan_maker", "1", "UNAVAILABLE"]
+    assert "finite" in rows["nan_maker"]
+
+
+def test_the_models_of_no_server() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        said = inferd("models", "--port", str(port))
+
+    assert said == Said(
+        UNUSABLE,
+        "",
+        f"inferd: 127.0.0.1:{port}: nobody answers; is `inferd serve` running there?\n",
+    )
+
+
+def test_the_models_may_go_into_a_pipe_that_nobody_reads_to_its_end(server: Server) -> None:
+    command = f"{sys.executable} -m inferd models --port {server.port} | true; echo ${{PIPESTATUS}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=AMPLE_S, check=True
+    )
+
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+# -- serve ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flag", "start"),
+    [("--port", "cannot listen on"), ("--http-port", "cannot serve metrics and health on")],
+)
+def test_a_port_that_is_taken(tmp_path: Path, taken: int, flag: str, start: str) -> None:
+    a_repository(tmp_path, "simple")
+    ports = {"--port": "0", "--http-port": "0", flag: str(taken)}
+
+    said = inferd(
+        "serve", "--repository", str(tmp_path), *(x for pair in ports.items() for x in pair)
+    )
+
+    assert said.code == UNUSABLE
+    last = said.err.splitlines()[-1].lower()
+    assert last == f"inferd: {start} 127.0.0.1:{taken}: address already in use"
+
+
+def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+    a_repository(tmp_path, "simple")
+
+    said = inferd("serve", "--repository", str(tmp_path), "--host", "192.0.2.1", *no_ports("serve"))
+
+    assert said.code == UNUSABLE
+    assert "192.0.2.1" in said.err.splitlines()[-1]
+
+
+def test_it_announces_what_it_serves_and_where(server: Server) -> None:
+    lines = server.announcement.splitlines()
+
+    assert lines[0].startswith(f"inferd {__version__} serves 14 models from ")
+    assert any(line.split() == ["simple", "1", "READY"] for line in lines)
+    assert f"  metrics  {server.http}/metrics" in lines
+    assert f"  grpcurl -plaintext {server.address} list" in lines
+
+
+def test_flags_go_over_the_environment_over_the_file_over_the_defaults(tmp_path: Path) -> None:
+    a_repository(tmp_path / "models", "simple", "no_batch", "slow")
+    config = tmp_path / "inferd.yaml"
+    config.write_text(
+        "server: {name: file, drain_s: 7}\n"
+        "repository: {paths: [nowhere], control_mode: explicit, load_models: [slow]}\n"
+        "telemetry: {log: {format: json, level: debug}}\n"
+    )
+    environment = {
+        "INFERD__REPOSITORY__LOAD_MODELS": "[no_batch]",
+        "INFERD__SERVER__NAME": "environment",
+        "INFERD__TELEMETRY__LOG__FORMAT": "console",
+    }
+    with serving(
+        tmp_path,
+        *("--config", str(config)),
+        *("--load-model", "simple"),
+        repository=tmp_path / "models",
+        environment=environment,
+    ) as server:
+        lines = server.announcement.splitlines()
+
+    assert any(line.split() == ["simple", "1", "READY"] for line in lines)
+    assert lines[0].startswith(f"inferd {__version__} serves 1 model from {tmp_path}")
+    assert "at most 7 s for those in flight" in server.logged(), "from the file"
+    assert not server.logged().startswith("{"), "from the environment"
+
+
+def test_strict_mode_does_not_start_with_less_than_everything(tmp_path: Path) -> None:
+    repository = broken(tmp_path / "models")
+
+    with (
+        pytest.raises(NotStarted) as ended,
+        serving(
+            tmp_path, repository=repository, environment={"INFERD__REPOSITORY__STRICT": "true"}
+        ),
+    ):
+        pass
+
+    text = str(ended.value)
+    assert text.startswith(f"exit code {UNUSABLE}\n")
+    for model in ("classifier/1", "nan_maker/1", "no_batch"):
+        assert f"\ninferd: {model}: " in text
+    assert "Traceback" not in text
+
+
+def test_otherwise_it_serves_what_there_is(tmp_path: Path) -> None:
+    with serving(tmp_path, repository=broken(tmp_path / "models")) as server:
+        states = {
+            line.split()[0]: line.split()[-1] for line in server.announcement.splitlines() if line
+        }
+
+    assert server.announcement.startswith(f"inferd {__version__} serves 1 model from ")
+    assert states["simple"] == "READY"
+
+
+def test_an_empty_repository_is_served(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+
+    with serving(tmp_path, repository=tmp_path / "models") as server:
+        assert "serves 0 models" in server.announcement
+        assert "(no models)" in server.announcement
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs /proc")
+def test_it_is_the_process_that_was_started(server: Server) -> None:
+    command = Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")
+
+    assert b"inferd" in command
+    assert b"serve" in command
