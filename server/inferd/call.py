@@ -18,7 +18,7 @@ Value = str | bytes
 class Call:
     """One call on its way through the server. Times are monotonic seconds."""
 
-    __slots__ = ("arrived", "deadline", "method", "metadata", "peer", "span", "stages", "trailing")
+    __slots__ = ("arrived", "deadline", "metadata", "method", "peer", "span", "stages", "trailing")
 
     def __init__(
         self,

@@ -232,7 +232,8 @@ def test_both_formats_are_spoken(served: Server) -> None:
     assert "# TYPE nv_inference_request_success counter\n" in plain
     assert open_type.startswith("application/openmetrics-text")
     assert text.endswith("# EOF\n")
-    assert len([*families(text)]) == plain.count("# TYPE ")
+    parsed = [*families(text)]  # type: ignore[no-untyped-call]
+    assert len(parsed) == plain.count("# TYPE ")
 
 
 # -- health -----------------------------------------------------------------------------

@@ -83,16 +83,36 @@ class World(RuleBasedStateMachine):
         count=st.integers(1, 6),
     )
     def arrive(self, rows: int, within_ms: float, level: int, key: str, count: int) -> None:
-        for _ in range(count):
-            self.arriving.append(
-                Ticket(
-                    rows=min(rows, self.policy.max_batch),
-                    deadline=self.now + within_ms * MS,
-                    arrived=self.now,
-                    key=key if self.mixed else None,
-                    level=level if self.policy.levels else 0,
-                )
-            )
+        self.arriving += [self.a_ticket(rows, within_ms, level, key) for _ in range(count)]
+
+    @rule(
+        rows=st.integers(1, 8),
+        within_ms=times_ms,
+        level=st.integers(1, 2),
+        key=st.sampled_from(["narrow", "wide"]),
+    )
+    def arrive_alone(self, rows: int, within_ms: float, level: int, key: str) -> None:
+        """Take the short way, where there is one."""
+        self.look()
+        ticket = self.a_ticket(rows, within_ms, level, key)
+        outcome = self.scheduler.run_at_once(self.now, ticket)
+        if isinstance(outcome, Run):
+            assert not self.waiting
+            self.waiting.add(ticket)
+            self.started(outcome)
+        elif isinstance(outcome, Drop):
+            self.admitted([ticket], [outcome])
+        else:
+            self.arriving.append(ticket)
+
+    def a_ticket(self, rows: int, within_ms: float, level: int, key: str) -> Ticket:
+        return Ticket(
+            rows=min(rows, self.policy.max_batch),
+            deadline=self.now + within_ms * MS,
+            arrived=self.now,
+            key=key if self.mixed else None,
+            level=level if self.policy.levels else 0,
+        )
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())

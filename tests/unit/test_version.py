@@ -53,6 +53,8 @@ class Model:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.ran: list[list[Any]] = []
+        #: Called when the answers are there and nobody has looked at them yet.
+        self.after_run: Callable[[], None] = lambda: None
 
     def stopper(self) -> Stop:
         return Stop()
@@ -63,6 +65,7 @@ class Model:
         def finish() -> None:
             self.run_here(batch)
             done()
+            self.after_run()
 
         asyncio.get_running_loop().call_later(RUN_S, finish)
 
@@ -86,11 +89,13 @@ class Fixture:
         **policy: Any,
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        #: Seconds for which the loop was held up.
+        self.delay_s = 0.0
         rules = Policy(max_batch=max_batch, **policy)
         buckets = buckets_of(max_batch)
         latency, run_time = LatencyModel(buckets), RunTime(buckets)
         latency.seed(1, seed_s)
-        self.model = Model(self.loop.time)
+        self.model = Model(self.clock)
         outputs = tuple(Tensor(name, inputs[0].datatype, inputs[0].shape) for name in ("y", "z"))
         self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
         self.statistics.state = "READY"
@@ -101,7 +106,7 @@ class Fixture:
             run_time=run_time,
             inline_below_s=0.0,
             guard_s=rules.guard_s,
-            clock=self.loop.time,
+            clock=self.clock,
         )
         self.version = ModelVersion(
             name="m",
@@ -113,8 +118,14 @@ class Fixture:
             workers=[],
             statistics=self.statistics,
             default_deadline_s=DEFAULT_S,
-            clock=self.loop.time,
+            clock=self.clock,
         )
+
+    def clock(self) -> float:
+        return self.loop.time() + self.delay_s
+
+    def hold_up(self, seconds: float) -> None:
+        self.delay_s += seconds
 
     def call(self, *, within_s: float = math.inf, explains: bool = False) -> Call:
         now = self.loop.time()
@@ -237,6 +248,18 @@ async def test_a_caller_who_leaves_in_the_moment_it_is_dropped_counts_once() -> 
         await task
 
     assert it.statistics.fail.count == 1
+
+
+async def test_an_answer_that_nobody_could_fetch_in_time_is_none() -> None:
+    it = Fixture()
+    it.model.after_run = lambda: it.hold_up(0.1)
+
+    with pytest.raises(Expired):
+        await it.ask(numbers(1), call=it.call(within_s=0.1))
+
+    assert it.rows_run() == [1]
+    assert it.statistics.drops == {"LATE_DROP": 1}
+    assert it.statistics.success.count == 0
 
 
 async def test_without_a_deadline_there_is_a_default_one() -> None:

@@ -24,6 +24,8 @@ from inferd.telemetry.statistics import ModelStatistics
 
 #: libuv's timers have whole milliseconds: ask that much early rather than be late.
 TIMER_RESOLUTION_S = 0.001
+#: One in so many runs on the loop is learnt from: they are short, many and much alike.
+LEARN_EVERY = 8
 
 
 class BatchTracer(Protocol):
@@ -89,6 +91,7 @@ class Batcher:
         self._active: list[_Active] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        self._ran_here = 0
         self._closed = False
         self._drained: asyncio.Event = asyncio.Event()
         statistics.queue_depth = self.waiting
@@ -105,8 +108,7 @@ class Batcher:
         """
         if self._closed:
             raise NotReady("the model version has been unloaded", retry_after_s=None)
-        if not more and self._runs_here(request):
-            self._run_here(request)
+        if not more and self._runs_here(request) and self._run_here(request):
             return
         if not self._arrivals:
             self._loop.call_soon(self._look_now)
@@ -166,35 +168,38 @@ class Batcher:
     # -- the short way: no queue, no thread ---------------------------------------
 
     def _runs_here(self, request: Request) -> bool:
-        """Whether nothing else is going on, and the run is shorter than the way to a thread."""
+        """Whether the run is shorter than the way to a thread, and nothing else is going on."""
         return (
             self._run_time.predict(request.rows) < self._inline_below_s
             and not self._arrivals
             and not self._active
-            and not len(self._scheduler)
         )
 
-    def _run_here(self, request: Request) -> None:
-        """Run one request on the event loop; when this returns it has been answered."""
+    def _run_here(self, request: Request) -> bool:
+        """Run one request on the event loop, or return False if it must wait after all."""
         now = self._clock()
-        if drops := self._scheduler.admit(now, (request,)):
-            self._refuse(drops)
-        elif run := self._scheduler.pick(now):
-            instance = self._idle[-1]
-            request.picked = now
-            batch = Batch((request,), instance.stopper())
-            instance.run_here(batch)
-            self._settle(run, batch)
-        else:
-            self._set_timer(now)  # it may wait for company
+        run = self._scheduler.run_at_once(now, request)
+        if run is None:
+            return False
+        if isinstance(run, Drop):
+            self._refuse((run,))
+            return True
+        instance = self._idle[-1]
+        request.picked = now
+        batch = Batch((request,), instance.stopper())
+        instance.run_here(batch)
+        self._ran_here += 1
+        self._settle(run, batch, learn=self._ran_here % LEARN_EVERY == 0)
+        return True
 
     # -- what came of it ------------------------------------------------------------
 
-    def _settle(self, run: Run, batch: Batch) -> None:
+    def _settle(self, run: Run, batch: Batch, *, learn: bool = True) -> None:
         """Learn from a batch that has been run, and answer its members."""
         now = self._clock()
-        self._scheduler.finished(now, run, learn=batch.clean)
-        if batch.clean:
+        learn = learn and batch.clean
+        self._scheduler.finished(now, run, learn=learn)
+        if learn:
             self._run_time.observe(run.rows, batch.computed - batch.assembled)
         self._record(run, batch)
         for request, result in zip(batch.requests, batch.results, strict=True):

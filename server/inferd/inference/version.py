@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inferd.call import Call
 from inferd.deadline import Clock, Deadline
-from inferd.errors import InferdError, InvalidRequest, ModelFailed
+from inferd.errors import Expired, InferdError, InvalidRequest, ModelFailed
 from inferd.inference.batcher import Batcher
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.request import Request, Tensors
@@ -115,7 +115,7 @@ class ModelVersion:
                 rows=part_rows,
                 deadline=deadline,
                 arrived=now,
-                key=self._key(part),
+                key=self._key(part) if self._mixed_shapes else None,
                 level=level,
                 span=call.span,
             )
@@ -136,7 +136,9 @@ class ModelVersion:
         try:
             for request in requests:
                 self._batcher.submit(request, more=len(requests) > 1)
-            return [await request.future for request in requests]
+            answers = [await request.future for request in requests]
+            if self._clock() > requests[0].deadline:
+                raise Expired("the answer was ready after the deadline")
         except asyncio.CancelledError:
             self.statistics.dropped("CANCELLED", self._clock() - call.arrived)
             raise
@@ -149,6 +151,7 @@ class ModelVersion:
         finally:
             for request in requests:
                 self._forget(request)
+        return answers
 
     def _forget(self, request: Request) -> None:
         """Leave nothing behind of a request whose caller has gone."""

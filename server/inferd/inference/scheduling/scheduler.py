@@ -113,12 +113,30 @@ class Scheduler:
         """Take in what has arrived since the last look; return what is refused."""
         return [drop for ticket in tickets if (drop := self._refusal(now, ticket))]
 
+    def run_at_once(self, now: float, ticket: Ticket) -> Run | Drop | None:
+        """Return a run of `ticket` alone: `admit` and `pick` in one, where no queue is needed.
+
+        Or why it is refused; or None where that is not so simple: others wait, no instance is
+        idle, or it should wait for company.
+        """
+        if self._queue or self._running >= self._slots or self._policy.max_delay_s:
+            return None
+        if self._is_infeasible(now, ticket):
+            return Drop(ticket, Reason.INFEASIBLE)
+        self._offered += ticket.rows
+        self._running += 1
+        return Run((ticket,), ticket.rows, now, self._latency.predict(ticket.rows), "idle")
+
+    def _is_infeasible(self, now: float, ticket: Ticket) -> bool:
+        if self._last_start(ticket) >= now:
+            return False
+        self._doubt(now)
+        return self._last_start(ticket) < now
+
     def _refusal(self, now: float, ticket: Ticket) -> Drop | None:
         """Queue a ticket, or say why not."""
-        if self._last_start(ticket) < now:
-            self._doubt(now)
-            if self._last_start(ticket) < now:
-                return Drop(ticket, Reason.INFEASIBLE)
+        if self._is_infeasible(now, ticket):
+            return Drop(ticket, Reason.INFEASIBLE)
         self._offered += ticket.rows
         if len(self._queue) >= self._policy.max_queue or self._level_is_full(ticket.level):
             drain_s = self._drain_s()
