@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from inferd.call import Call
 from inferd.config import Log, Server
+from inferd.errors import InvalidRequest
 from inferd.oip import grpc_service_pb2 as oip
 from inferd.services import health, reflection
 from inferd.services.pipeline import Pipeline
@@ -41,6 +42,9 @@ class FakeInference:
 
         return stream if name == "model_stream_infer" else empty
 
+    async def server_live(self, request: Any, call: Call) -> Any:
+        raise InvalidRequest("no such thing", field="inputs[0].shape")
+
     async def model_ready(self, request: Any, call: Call) -> Any:
         return oip.ModelReadyResponse(ready=request.name == "digits")
 
@@ -54,7 +58,7 @@ async def a_server() -> AsyncIterator[str]:
         yield f"127.0.0.1:{port}"
 
 
-async def grpcurl(*arguments: str) -> str:
+async def grpcurl(*arguments: str, succeeds: bool = True) -> str:
     process = await asyncio.create_subprocess_exec(
         "grpcurl",
         "-plaintext",
@@ -66,7 +70,7 @@ async def grpcurl(*arguments: str) -> str:
     )
     output, _ = await process.communicate()
     text = output.decode()
-    assert process.returncode == 0, text
+    assert (process.returncode == 0) == succeeds, text
     return text
 
 
@@ -107,6 +111,15 @@ async def test_a_call_without_protos() -> None:
         )
 
     assert '"ready": true' in answer
+
+
+@needs_grpcurl
+async def test_the_details_of_an_error_can_be_read() -> None:
+    async with a_server() as address:
+        text = await grpcurl(address, "inference.GRPCInferenceService/ServerLive", succeeds=False)
+
+    assert '"reason": "INVALID_REQUEST"' in text
+    assert '"field": "inputs[0].shape"' in text
 
 
 @pytest.mark.parametrize("version", [reflection.V1, reflection.V1ALPHA], ids=["v1", "v1alpha"])

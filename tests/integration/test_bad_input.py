@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 from grpc import ChannelConnectivity, StatusCode
 
 from inferd.oip import grpc_service_pb2 as pb

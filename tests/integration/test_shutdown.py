@@ -1,6 +1,8 @@
 """How a server goes: whoever was let in is answered, whoever comes later is turned away."""
 
 import asyncio
+import fcntl
+import os
 import signal
 import subprocess
 from collections import Counter
@@ -235,3 +237,39 @@ def test_nobody_needs_to_listen(tmp_path: Path, closed: str) -> None:
     assert code == 0, log.read_text()
     assert "Traceback" not in log.read_text()
     assert "Exception ignored" not in log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes have other sizes")
+def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+    port = free_port()
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    process = subprocess.Popen(
+        [*INFERD, "serve", "--repository", str(REPOSITORY), *ONLY_SIMPLE]
+        + ["--port", str(port), "--http-port", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+        cwd=ROOT,
+        env=clean_environment(),
+    )
+    os.close(writer)
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(AMPLE_S)
+            client = Client(channel)
+            eventually(lambda: client.server_ready(timeout_s=AMPLE_S))
+            for _ in range(60):  # each leaves a line of more than 200 characters
+                with pytest.raises(inferd_client.NotFound):
+                    client.infer("nosuch", pair(1), timeout_s=AMPLE_S)
+            answer = client.infer("simple", pair(2), timeout_s=AMPLE_S)
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(AMPLE_S)
+        logged = os.read(reader, 1 << 20)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+
+    assert answer["OUTPUT0"].max() == 4
+    assert code == 0
+    assert b"stopped" not in logged, "the pipe was not full"

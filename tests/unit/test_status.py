@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from inferd import errors
 from inferd.services.status import DETAILS, PUSHBACK, STATUS, Code, Refusal, code_of, refusal

@@ -19,6 +19,8 @@ from inferd.config import Log
 
 #: Lines that wait to be written before more are dropped.
 MAX_WAITING = 10_000
+#: How long the last lines may take to be written. Whoever reads them may have stopped to.
+LAST_LINES_S = 2.0
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -36,9 +38,15 @@ _PLAIN = "\033[0m"
 class Logs:
     """The logs while they are on: what the outside may change at run time."""
 
-    def __init__(self, writer: logging.StreamHandler[TextIO]) -> None:
+    def __init__(self, writer: logging.StreamHandler[TextIO], listener: "_Listener") -> None:
         self._writer = writer
+        self._listener = listener
         self._logger = logging.getLogger("inferd")
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the logs are off, and their last lines could not be written."""
+        return self._listener.stuck
 
     def apply(self, level: str, form: str) -> None:
         """Write ours from `level` (one of `LEVELS`) on, as `form` (console, json) from now."""
@@ -51,6 +59,9 @@ class Logs:
 def logging_to(stream: TextIO, config: Log) -> Iterator[Logs]:
     """Write logs to `stream` for as long as the block lasts; leaving writes what waits.
 
+    Where nobody reads, leaving gives up after `LAST_LINES_S`; the writing thread is then
+    still there, and holds the stream.
+
     Ours are written from `config.level` on, those of libraries from warnings on.
     """
     root, access = logging.getLogger(), logging.getLogger("inferd.access")
@@ -59,11 +70,11 @@ def logging_to(stream: TextIO, config: Log) -> Iterator[Logs]:
 
     writer = logging.StreamHandler(stream)
     waiting: SimpleQueue[Any] = SimpleQueue()
-    listener = QueueListener(waiting, writer)
+    listener = _Listener(waiting, writer)
     root.handlers = [_Enqueue(waiting)]
     root.setLevel(logging.WARNING)
     access.disabled = not config.access
-    on = Logs(writer)
+    on = Logs(writer, listener)
     on.apply(config.level, config.format)
     listener.start()
     try:
@@ -130,6 +141,19 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 def _colours(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+class _Listener(QueueListener):
+    """The writing thread. Unlike the library's, it does not wait for ever to stop."""
+
+    stuck = False
+
+    def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self.enqueue_sentinel()
+            thread.join(LAST_LINES_S)
+            self.stuck = thread.is_alive()
 
 
 class _Enqueue(QueueHandler):

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -46,10 +47,17 @@ def run(config: Config, say: Callable[[str], None]) -> int:
     """
     scan(config.repository.paths, wall_now=0.0)  # before anything listens, let alone loads
     sys.setswitchinterval(config.server.thread_switch_interval_ms / 1000)
-    with (
-        logging_to(sys.stderr, config.telemetry.log) as logs,
-        asyncio.Runner(loop_factory=_loop_factory(config)) as runner,
-    ):
+    with logging_to(sys.stderr, config.telemetry.log) as logs:
+        code = _run(config, logs, say)
+    if logs.stuck:
+        # A thread holds standard error for as long as nobody reads it, and the interpreter
+        # does not end while it does.
+        os._exit(code)
+    return code
+
+
+def _run(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
+    with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
         try:
             return runner.run(_serve(config, logs, say))
         except BaseException as error:
@@ -198,7 +206,8 @@ class _StopSignal:
 
     def _receive(self, number: signal.Signals) -> None:
         if self.received:
-            os.write(2, b"inferd: second signal, stopping at once\n")
+            if select.select([], [2], [], 0)[1]:  # a full pipe would hold us up
+                os.write(2, b"inferd: second signal, stopping at once\n")
             os._exit(128 + number)
         log.info("%s received", signal.Signals(number).name)
         self._received.set()

@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from inferd.call import Call
@@ -41,8 +42,9 @@ class Reflection:
         described = (*services, V1, V1ALPHA)
         self._names = sorted(service.full_name for service in described)
         self._files: dict[str, FileDescriptor] = {}
-        for service in described:
-            self._files |= _with_dependencies(service.file)
+        # Clients look up what is in `grpc-status-details-bin`, too, to show it to people.
+        for file in (*(service.file for service in described), error_details_pb2.DESCRIPTOR):
+            self._files |= _with_dependencies(file)
         self._symbols = {symbol: file for file in self._files.values() for symbol in _symbols(file)}
 
     def routes(self) -> list[Route]:

@@ -5,7 +5,7 @@ import pickle
 import pytest
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 import inferd_client
