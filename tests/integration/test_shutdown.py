@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -244,9 +245,9 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     port = free_port()
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    arguments = [*INFERD, "serve", "--repository", str(REPOSITORY), *ONLY_SIMPLE]
     process = subprocess.Popen(
-        [*INFERD, "serve", "--repository", str(REPOSITORY), *ONLY_SIMPLE]
-        + ["--port", str(port), "--http-port", "0"],
+        [*arguments, "--port", str(port), "--http-port", "0"],
         stdout=subprocess.DEVNULL,
         stderr=writer,
         cwd=ROOT,

@@ -157,16 +157,27 @@ class World(RuleBasedStateMachine):
     # -- what must hold ---------------------------------------------------------------
 
     def admitted(self, arriving: list[Ticket], drops: list[Drop]) -> None:
-        refused = {drop.ticket for drop in drops}
+        refused = {drop.ticket: drop for drop in drops}
         assert len(refused) == len(drops)
-        assert refused <= set(arriving)
-        for drop in drops:
-            hopeless = self.last_start(drop.ticket) < self.now
-            assert drop.reason == (Reason.INFEASIBLE if hopeless else Reason.QUEUE_FULL)
+        assert set(refused) <= set(arriving)
+        for ticket in arriving:
+            drop = refused.get(ticket)
+            if drop is None:
+                self.waiting.add(ticket)
+                continue
+            if self.last_start(ticket) < self.now:
+                assert drop.reason == Reason.INFEASIBLE
+            else:
+                assert drop.reason == Reason.QUEUE_FULL
+                assert self.is_full(ticket.level)
             if drop.retry_after_s >= 0:
-                assert self.now + drop.retry_after_s <= drop.ticket.deadline
-            self.left.add(drop.ticket)
-        self.waiting |= set(arriving) - refused
+                assert self.now + drop.retry_after_s <= ticket.deadline
+            self.left.add(ticket)
+
+    def is_full(self, level: int) -> bool:
+        bound = self.policy.limits_of(level).max_queue
+        in_level = sum(ticket.level == level for ticket in self.waiting)
+        return len(self.waiting) >= self.policy.max_queue or 0 < bound <= in_level
 
     def dropped(self, drops: list[Drop]) -> None:
         for drop in drops:
@@ -244,7 +255,7 @@ def test_the_scheduler_keeps_its_promises_in_whatever_order_things_happen() -> N
     run_state_machine_as_test(
         World,
         settings=settings(
-            max_examples=100,
+            max_examples=250,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

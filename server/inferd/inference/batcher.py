@@ -92,6 +92,7 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._ran_here = 0
+        self._never: Stopper | None = None
         self._closed = False
         self._drained: asyncio.Event = asyncio.Event()
         statistics.queue_depth = self.waiting
@@ -186,7 +187,9 @@ class Batcher:
             return True
         instance = self._idle[-1]
         request.picked = now
-        batch = Batch((request,), instance.stopper())
+        # Nobody can leave while the loop is busy: one that is never used does for all.
+        self._never = self._never or instance.stopper()
+        batch = Batch((request,), self._never)
         instance.run_here(batch)
         self._ran_here += 1
         self._settle(run, batch, learn=self._ran_here % LEARN_EVERY == 0)

@@ -132,26 +132,27 @@ class ModelVersion:
             await asyncio.to_thread(worker.close, timeout_s=THREAD_END_S)
 
     async def _answers(self, requests: Sequence[Request], call: Call) -> list[Tensors]:
-        # Counted here and not where it happens: a call in parts fails once.
         try:
             for request in requests:
                 self._batcher.submit(request, more=len(requests) > 1)
             answers = [await request.future for request in requests]
-            if self._clock() > requests[0].deadline:
-                raise Expired("the answer was ready after the deadline")
-        except asyncio.CancelledError:
-            self.statistics.dropped("CANCELLED", self._clock() - call.arrived)
-            raise
-        except ModelFailed as error:
-            self.statistics.failed(error.reason, self._clock() - call.arrived)
-            raise
-        except InferdError as error:
-            self.statistics.dropped(error.reason, self._clock() - call.arrived)
-            raise
-        finally:
+            _require_in_time(requests[0], self._clock())
+        except BaseException as error:
             for request in requests:
                 self._forget(request)
+            self._count(error, call)
+            raise
         return answers
+
+    def _count(self, error: BaseException, call: Call) -> None:
+        """Count a call without an answer: here, because a call in parts fails once."""
+        took_s = self._clock() - call.arrived
+        if isinstance(error, ModelFailed):
+            self.statistics.failed(error.reason, took_s)
+        elif isinstance(error, InferdError):
+            self.statistics.dropped(error.reason, took_s)
+        elif isinstance(error, asyncio.CancelledError):
+            self.statistics.dropped("CANCELLED", took_s)
 
     def _forget(self, request: Request) -> None:
         """Leave nothing behind of a request whose caller has gone."""
@@ -228,6 +229,11 @@ class ModelVersion:
                 ("compute", compute_s),
                 ("return", now - last.run_ended),
             ]
+
+
+def _require_in_time(request: Request, now: float) -> None:
+    if now > request.deadline:
+        raise Expired("the answer was ready after the deadline")
 
 
 def _joined(parts: list[Tensors], wanted: Sequence[str]) -> Tensors:

@@ -1,0 +1,141 @@
+"""A batch is put together, run and taken apart; when it fails, it is halved down to the poison."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inferd.errors import ModelFailed
+from inferd.inference.batch import Batch
+from inferd.inference.request import Request, Tensors
+from inferd.inference.worker import Worker
+
+
+class Model:
+    """Adds one to `x`, and is its own session, stopper and clock. 13 is poison, 14 is a bug."""
+
+    def __init__(self) -> None:
+        self.ran: list[list[float]] = []
+        self._ticks: Iterator[int] = count(1)
+
+    def clock(self) -> float:
+        return float(next(self._ticks))
+
+    def now(self) -> None:
+        pass
+
+    def stop(self) -> "Model":
+        return self
+
+    def run(self, inputs: Tensors, outputs: Sequence[str], stop: object) -> list[NDArray[Any]]:
+        x = inputs["x"]
+        self.ran.append(x[:, 0].tolist())
+        if (x == 13).any():
+            raise ModelFailed("13 is not supported")
+        if (x == 14).any():
+            raise KeyError("a bug")
+        return [x + 1 if name == "y" else -x for name in outputs]
+
+
+def a_batch(model: Model, *values: float, rows: int = 1, outputs: Any = ("y",)) -> Batch:
+    loop = asyncio.get_running_loop()
+    return Batch(
+        [
+            Request(
+                inputs={"x": np.full((rows, 1), value)},
+                outputs=outputs,
+                future=loop.create_future(),
+                rows=rows,
+                deadline=1.0,
+                arrived=0.0,
+            )
+            for value in values
+        ],
+        model.stop(),
+    )
+
+
+def results(batch: Batch) -> list[Any]:
+    return [
+        str(result) if isinstance(result, ModelFailed) else result["y"].tolist()
+        for result in batch.results
+    ]
+
+
+async def test_everyone_gets_their_own_rows() -> None:
+    model = Model()
+    batch = a_batch(model, 1, 2, rows=2)
+
+    batch.run(model, model.clock)
+
+    assert results(batch) == [[[2], [2]], [[3], [3]]]
+    assert batch.clean
+    assert batch.began < batch.assembled < batch.computed < batch.ended
+
+
+async def test_everyone_gets_the_outputs_they_asked_for() -> None:
+    model = Model()
+    batch = a_batch(model, 1)
+    batch.requests = [*batch.requests, *a_batch(model, 2, outputs=("z", "y")).requests]
+
+    batch.run(model, model.clock)
+
+    assert [list(result) for result in batch.results if not isinstance(result, ModelFailed)] == [
+        ["y"],
+        ["z", "y"],
+    ]
+
+
+@pytest.mark.parametrize("values", [(13,), (13, 1, 2, 3), (1, 2, 3, 13), (13, 1, 13, 2, 13)])
+async def test_only_poison_fails(values: tuple[int, ...]) -> None:
+    model = Model()
+    batch = a_batch(model, *values)
+
+    batch.run(model, model.clock)
+
+    assert results(batch) == [
+        "13 is not supported" if value == 13 else [[value + 1]] for value in values
+    ]
+    assert not batch.clean
+
+
+async def test_one_culprit_among_many_costs_few_runs() -> None:
+    model = Model()
+    batch = a_batch(model, *range(13), 13, 20, 21)
+
+    batch.run(model, model.clock)
+
+    assert len(model.ran) == 9, "1 and then 2 for each of 4 halvings"
+
+
+async def test_nobody_runs_again_for_those_who_have_left() -> None:
+    model = Model()
+    batch = a_batch(model, 13, 1, 2, 3)
+    for request in batch.requests:
+        request.future.cancel()
+
+    batch.run(model, model.clock)
+
+    assert len(model.ran) == 1
+    assert len(batch.results) == 4
+
+
+@pytest.mark.parametrize("values", [(14,), (1, 14, 2)])
+async def test_a_bug_fails_the_batch_and_leaves_times_that_can_be_counted(
+    values: tuple[int, ...],
+) -> None:
+    model = Model()
+    batch = a_batch(model, *values)
+    worker = Worker("test", model, model.clock)
+
+    worker.run_here(batch)
+    worker.close(timeout_s=5.0)
+
+    assert all("log says why" in result for result in results(batch))
+    assert len(batch.results) == len(values)
+    assert not batch.clean
+    assert batch.began <= batch.assembled <= batch.computed <= batch.ended
