@@ -20,7 +20,7 @@ from inferd.config import Log
 #: Lines that wait to be written before more are dropped.
 MAX_WAITING = 10_000
 #: How long the last lines may take to be written. Whoever reads them may have stopped to.
-LAST_LINES_S = 2.0
+LAST_LINES_S = 1.0
 
 LEVELS = {
     "debug": logging.DEBUG,
