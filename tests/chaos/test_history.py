@@ -34,12 +34,19 @@ DURATION_S = 4.0
 FAST_PER_S = 700.0
 OVERLOAD = 1.5
 AMPLE_S = 30.0
-#: By how much this process may be late to see an answer that was in time.
+#: By how much this process may be late to see an answer that was in time, besides what its
+#: own event loop was seen to be late by.
 CLIENT_SLACK_S = 1.0
+SAMPLE_S = 0.01
 MODELS = ("simple", "identity_fp32", "poison", "slow")
 LOAD = [argument for name in MODELS for argument in ("--load-model", name)]
 #: Small, so that some are turned away at the door.
 MAX_QUEUE = {"INFERD__INFERENCE__MAX_QUEUE": "12"}
+
+#: gRPC's own way to turn a stream away before the server hears of it, when more come than it
+#: can announce. Only on a machine that has other things to do.
+REFUSED_STREAM = "RST_STREAM with error code 7"
+MOST_REFUSED_STREAMS = 0.05
 
 Inputs = Mapping[str, NDArray[Any]]
 
@@ -83,12 +90,14 @@ class Call:
         reason: str = self.outcome.reason
         if not reason and isinstance(self.outcome, inferd_client.DeadlineExceeded):
             return "LOCAL_DEADLINE"
+        if REFUSED_STREAM in self.outcome.message:
+            return "REFUSED_STREAM"
         return reason or repr(self.outcome)
 
     @property
     def told(self) -> bool:
         """Whether the server's word reached the caller."""
-        return self.reason not in {"CANCELLED", "LOCAL_DEADLINE"}
+        return self.reason not in {"CANCELLED", "LOCAL_DEADLINE", "REFUSED_STREAM"}
 
 
 # -- what is called --------------------------------------------------------------------
@@ -212,6 +221,23 @@ async def make_all(calls: Sequence[Call], clients: Sequence[AsyncClient]) -> Non
                 loop.call_later(call.leaves_after_s, task.cancel)
 
 
+@asynccontextmanager
+async def lateness() -> AsyncIterator[list[float]]:
+    """Sample how late this event loop is, in seconds, for as long as the block lasts."""
+    samples = [0.0]
+
+    async def sample() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(SAMPLE_S)
+            samples.append(time.monotonic() - before - SAMPLE_S)
+
+    async with asyncio.TaskGroup() as tasks:
+        sampler = tasks.create_task(sample())
+        yield samples
+        sampler.cancel()
+
+
 async def capacity(client: AsyncClient) -> float:
     """Return how many rows `slow` does in a second."""
     batch = {"INPUT0": np.ones((8, 1), np.float32)}
@@ -256,10 +282,10 @@ TOO_LATE = {"INFEASIBLE", "LATE_DROP", "DEADLINE_EXCEEDED"}
 NEVER_AGAIN = {*TOO_LATE, "MODEL_FAILED"}
 
 
-def check(call: Call) -> None:
+def check(call: Call, *, slack_s: float) -> None:
     """Check that what became of a call may become of such a call."""
     assert len(call.outcomes) == 1, "exactly one outcome"
-    may = set(UNHURRIED[call.kind])
+    may = {*UNHURRIED[call.kind], "REFUSED_STREAM"}
     if call.rpc_timeout_s < AMPLE_S:
         may |= {*TOO_LATE, "LOCAL_DEADLINE"}
     if call.parameter_s is not None:
@@ -268,15 +294,15 @@ def check(call: Call) -> None:
         may.add("CANCELLED")
     assert call.reason in may, call
     if call.answered:
-        check_answer(call)
+        check_answer(call, slack_s)
     elif call.told:
         check_refusal(call)
 
 
-def check_answer(call: Call) -> None:
+def check_answer(call: Call, slack_s: float) -> None:
     assert call.right(call.outcome), "somebody else's answer, or nobody's"
-    given_s = min(call.rpc_timeout_s, call.parameter_s or AMPLE_S)
-    assert call.finished <= call.sent + given_s + CLIENT_SLACK_S, "OK after the deadline"
+    # The parameter counts from when the server reads it: for that there are the server's books.
+    assert call.finished <= call.sent + call.rpc_timeout_s + slack_s, "OK after the deadline"
 
 
 def check_refusal(call: Call) -> None:
@@ -312,7 +338,9 @@ def check_books(page: str, model: str, calls: Sequence[Call]) -> None:
     success = metric(page, "nv_inference_request_success", model=model)
     failure = metric(page, "nv_inference_request_failure", model=model)
     assert sum(told.values()) <= success + failure <= len(calls)
-    assert told["OK"] <= success <= told["OK"] + unheard
+    # Answered, and then not sent because its deadline passed on the last metres.
+    unsent = told["DEADLINE_EXCEEDED"]
+    assert told["OK"] <= success <= told["OK"] + unheard + unsent
     for reason in ("INFEASIBLE", "LATE_DROP", "SHED"):
         dropped = metric(page, "inferd_dropped_total", model=model, reason=reason)
         assert told[reason] <= dropped <= told[reason] + unheard, reason
@@ -338,13 +366,15 @@ async def test_the_history_of_a_few_bad_seconds(tmp_path: Path) -> None:
             warmed_up = 3
             slow = slow_calls(rng, OVERLOAD * rows_per_s)
             calls = sorted([*fast_calls(rng), *slow, *volley()], key=lambda call: call.at)
-            await make_all(calls, clients)
+            async with lateness() as late_s:
+                await make_all(calls, clients)
             await asyncio.to_thread(eventually, lambda: is_quiet(server))
             page = server.get("/metrics")
             await next_calls_work(clients[0])
 
+    slack_s = CLIENT_SLACK_S + max(late_s)
     for call in calls:
-        check(call)
+        check(call, slack_s=slack_s)
     by_model = {model: [call for call in calls if call.model == model] for model in MODELS}
     history = Counter((call.model, call.reason) for call in calls)
     for (model, reason), count in sorted(history.items()):
@@ -352,6 +382,8 @@ async def test_the_history_of_a_few_bad_seconds(tmp_path: Path) -> None:
     by_model["slow"] += [an_answered_call() for _ in range(warmed_up)]
     for model, its_calls in by_model.items():
         check_books(page, model, its_calls)
+    refused_streams = sum(call.reason == "REFUSED_STREAM" for call in calls)
+    assert refused_streams <= MOST_REFUSED_STREAMS * len(calls)
     assert {"OK", "SHED", "INFEASIBLE", "LATE_DROP", "MODEL_FAILED", "CANCELLED"} <= {
         reason for _, reason in history
     }, "not much of a burst"
@@ -378,7 +410,7 @@ async def next_calls_work(client: AsyncClient) -> None:
     for call in calls:
         await make(call, client)
         assert call.answered, call
-        check(call)
+        check(call, slack_s=CLIENT_SLACK_S)
 
 
 def an_answered_call() -> Call:

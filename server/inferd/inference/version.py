@@ -121,8 +121,7 @@ class ModelVersion:
             )
             for part, part_rows in self._parts(inputs, rows)
         ]
-        result = _joined(await self._answers(requests, call), wanted)
-        self._record(requests, rows, call, deadline)
+        result = _joined(await self._answers(requests, rows, call), wanted)
         return _with_bytes(result) if self._text_out else result
 
     async def drain(self) -> None:
@@ -131,17 +130,19 @@ class ModelVersion:
         for worker in self._workers:
             await asyncio.to_thread(worker.close, timeout_s=THREAD_END_S)
 
-    async def _answers(self, requests: Sequence[Request], call: Call) -> list[Tensors]:
+    async def _answers(self, requests: Sequence[Request], rows: int, call: Call) -> list[Tensors]:
         try:
             for request in requests:
                 self._batcher.submit(request, more=len(requests) > 1)
             answers = [await request.future for request in requests]
-            _require_in_time(requests[0], self._clock())
+            now = self._clock()
+            _require_in_time(requests[0], now)
         except BaseException as error:
             for request in requests:
                 self._forget(request)
             self._count(error, call)
             raise
+        self._record(requests, rows, call, now)
         return answers
 
     def _count(self, error: BaseException, call: Call) -> None:
@@ -207,8 +208,7 @@ class ModelVersion:
             deadline = deadline.tightened(limits.timeout_s, now=now)
         return deadline
 
-    def _record(self, requests: Sequence[Request], rows: int, call: Call, deadline: float) -> None:
-        now = self._clock()
+    def _record(self, requests: Sequence[Request], rows: int, call: Call, now: float) -> None:
         first, last = requests[0], requests[-1]
         queue_s = first.picked - first.arrived
         batch_wait_s = first.run_began - first.picked
@@ -218,7 +218,7 @@ class ModelVersion:
             batch_wait_s=batch_wait_s,
             compute_s=compute_s,
             total_s=now - call.arrived,
-            slack_s=deadline - now,
+            slack_s=first.deadline - now,
             rows=rows,
         )
         if call.explains:
