@@ -33,12 +33,6 @@ _HTTP = re.compile(r"^  health +http://\S+:(?P<port>\d+)/", re.MULTILINE)
 _LAST_LINE = re.compile(r"^  grpcurl .* list$")
 
 
-_LEFT = (
-    "ERROR   grpc._cython.cygrpc ExecuteBatchError raised in core by servicer method"
-    " [/inference.GRPCInferenceService/ModelInfer]"
-)
-
-
 class NotStarted(AssertionError):
     """The server ended, or said nothing, before it announced itself."""
 
@@ -200,8 +194,7 @@ def _end(server: Server) -> None:
     except subprocess.TimeoutExpired:
         raise AssertionError(f"it did not stop within {STOP_S} s:\n{_tail(server)}") from None
     assert code == server.exit_code, f"exit code {code}:\n{_tail(server)}"
-    # gRPC says so, at length, when a caller leaves in the moment it is answered.
-    log = server.logged().replace(f"{_LEFT}\nTraceback", "")
+    log = server.logged()
     at = log.find("Traceback")
     assert at < 0, log[max(0, at - 500) : at + 4000]
 
