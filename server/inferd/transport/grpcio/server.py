@@ -66,8 +66,8 @@ async def listening(
     )
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     port = _listen(server, config)
-    await server.start()
     try:
+        await server.start()
         yield port
     finally:
         pipeline.drain()
