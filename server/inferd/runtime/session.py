@@ -128,11 +128,6 @@ def gpu_available() -> bool:
     return "CUDAExecutionProvider" in ort.get_available_providers()
 
 
-def version() -> str:
-    """Return ONNX Runtime's version."""
-    return str(ort.__version__)
-
-
 def _options(settings: SessionSettings) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.intra_op_threads

@@ -43,10 +43,6 @@ class LatencyModel:
         """Return the seconds a batch of `rows` is expected to take, with the margin."""
         return self._medians[self._index[rows]] * self._factor
 
-    def bucket(self, rows: int) -> int:
-        """Return the smallest bucket that holds `rows`."""
-        return self.buckets[self._index[rows]]
-
     def seed(self, rows: int, seconds: float) -> None:
         """Record a warm-up run: it says how long, not how well we predict."""
         self._remember(self._index[rows], seconds)
