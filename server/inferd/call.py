@@ -18,7 +18,17 @@ Value = str | bytes
 class Call:
     """One call on its way through the server. Times are monotonic seconds."""
 
-    __slots__ = ("arrived", "deadline", "metadata", "method", "peer", "span", "stages", "trailing")
+    __slots__ = (
+        "arrived",
+        "deadline",
+        "initial",
+        "metadata",
+        "method",
+        "peer",
+        "span",
+        "stages",
+        "trailing",
+    )
 
     def __init__(
         self,
@@ -41,6 +51,8 @@ class Call:
         self.peer = peer
         #: The call's trace span, when it is traced; the batch that runs it links to it.
         self.span: object | None = None
+        #: Metadata to send before the first answer; without effect once that is under way.
+        self.initial: list[tuple[str, Value]] = []
         #: Metadata to send after the answer or the error.
         self.trailing: list[tuple[str, Value]] = []
         #: Where time went, in order: (stage, seconds). Filled when `explains`.

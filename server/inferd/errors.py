@@ -51,6 +51,19 @@ class Unimplemented(InferdError):
     reason = "UNIMPLEMENTED"
 
 
+class TooLarge(InferdError):
+    """A message beyond what the configuration allows."""
+
+    reason = "TOO_LARGE"
+    retry_after_s = -1.0
+
+
+class Exhausted(InferdError):
+    """As many calls are under way as the configuration allows."""
+
+    reason = "TOO_MANY_CALLS"
+
+
 class Unavailable(InferdError):
     """A part this call needs is not there now: starting, stopping or down."""
 

@@ -27,18 +27,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.command(arguments)
-    except (ConfigError, InferdError, OSError) as error:
-        for line in _message(error).splitlines():
-            _complain(line)
-        return UNUSABLE
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
-            raise
-        _complain(NO_RUNTIME)
-        return UNUSABLE
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        return complain_of(error)
     return code
+
+
+def complain_of(error: Exception) -> int:
+    """Say what must be fixed, and return the exit code. Raises what is no user's to fix."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+        _complain(NO_RUNTIME)
+        return UNUSABLE
+    if not isinstance(error, ConfigError | InferdError | OSError):
+        raise error
+    for line in _message(error).splitlines():
+        _complain(line)
+    return UNUSABLE
 
 
 def _message(error: Exception) -> str:
@@ -85,6 +90,16 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--host", help="the address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="gRPC (8001); 0: any free port")
     serve.add_argument("--http-port", type=int, help="metrics and health (8002); 0: any free port")
+    serve.add_argument(
+        "--transport",
+        choices=("auto", "envoy", "grpcio"),
+        help="what carries the calls: Envoy where it is installed (auto), or gRPC's own server",
+    )
+    serve.add_argument(
+        "--print-envoy-config",
+        action="store_true",
+        help="print the configuration that Envoy would get, and exit",
+    )
     serve.add_argument(
         "--control-mode",
         choices=("none", "poll", "explicit"),
@@ -137,6 +152,7 @@ def _config(arguments: argparse.Namespace) -> Config:
         "host": ("server", "host"),
         "port": ("server", "port"),
         "http_port": ("server", "http_port"),
+        "transport": ("server", "transport"),
         "repository": ("repository", "paths"),
         "control_mode": ("repository", "control_mode"),
         "load_model": ("repository", "load_models"),
@@ -150,9 +166,17 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _serve(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
+    from inferd.app import launch
+
+    if arguments.print_envoy_config:
+        say(launch.envoy_config(config))
+        return 0
+    choice = launch.choose(config.server.transport)
+    if choice.envoy:
+        launch.become_envoy(config)
     from inferd.app.serve import run  # onnxruntime takes a while: not for `--help`
 
-    return run(config, _say)
+    return run(config, say, choice.why)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -165,7 +189,7 @@ def _check(arguments: argparse.Namespace) -> int:
             wrong += 1
             _complain(f"{what}: {problem}")
         else:
-            _say(f"{what}: ready to serve")
+            say(f"{what}: ready to serve")
     return UNUSABLE if wrong else 0
 
 
@@ -181,11 +205,12 @@ def _models(arguments: argparse.Namespace) -> int:
         why = "nobody answers; is `inferd serve` running there?" if error.never_sent else error
         _complain(f"{address}: {why}")
         return UNUSABLE
-    _say(table(index))
+    say(table(index))
     return 0
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print for the person at the terminal, who may have left."""
     _write(text, sys.stdout)
 
 

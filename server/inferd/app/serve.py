@@ -1,7 +1,9 @@
 """Serving: start, announce, wait for a signal, drain, stop.
 
 Start-up is nesting and shutdown is leaving: the models outlive the listeners, because calls
-in flight need them, and HTTP outlives gRPC, because somebody watches how it goes.
+in flight need them, and HTTP outlives gRPC, because somebody watches how it goes. Whose event
+loop it happens on, and what carries the calls, is the caller's choice: `run` is the one for
+gRPC's own server, `inferd.app.hosted` the one for Envoy.
 """
 
 import asyncio
@@ -9,28 +11,28 @@ import contextlib
 import gc
 import logging
 import os
-import select
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
 
 from inferd import __version__
 from inferd.app.announce import announcement
 from inferd.app.build import Parts, build
 from inferd.app.logs import Logs, logging_to
+from inferd.app.signals import StopSignal, received_on_loop
 from inferd.app.tracing import tracing
-from inferd.config import Config
+from inferd.config import Config, Server
 from inferd.errors import InferdError, LoadFailed
 from inferd.inference.repository.layout import scan
 from inferd.inference.version import State
 from inferd.services.pipeline import Pipeline
+from inferd.services.routes import Route
 from inferd.transport.grpcio.server import listening
 from inferd.transport.http import serving_http
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Calls have stopped coming when none has come for this long; who has not heard of our going
 #: by then will not hear of it.
 LULL_S = 0.05
@@ -39,15 +41,28 @@ LONGEST_LULL_S = 1.0
 GC_THRESHOLDS = (50_000, 20, 100)
 
 
-def run(config: Config, say: Callable[[str], None]) -> int:
-    """Serve until a signal, and return the exit code: 0 after a complete drain.
+Say: TypeAlias = Callable[[str], None]
+"""Gets what a person at the terminal should read."""
 
-    `say` gets what a person at the terminal should read. Raises `LoadFailed` when the
-    repository cannot be read, `OSError` when an address cannot be listened on.
+Listening: TypeAlias = Callable[
+    [Server, Iterable[Route], Pipeline], AbstractAsyncContextManager[int]
+]
+"""A transport: serves routes for as long as the block lasts, then drains. Yields the port."""
+
+TransportMetrics: TypeAlias = Callable[[], Awaitable[bytes]]
+"""What a transport has to add to the metrics, in Prometheus's text format."""
+
+
+def run(config: Config, say: Say, transport: str) -> int:
+    """Serve over gRPC's own server until a signal; 0 after a complete drain.
+
+    `transport` says what carries the calls and why, for the log.
+    Raises `LoadFailed` when the repository cannot be read, `OSError` when an address cannot
+    be listened on.
     """
-    scan(config.repository.paths, wall_now=0.0)  # before anything listens, let alone loads
-    sys.setswitchinterval(config.server.thread_switch_interval_ms / 1000)
+    prepare(config)
     with logging_to(sys.stderr, config.telemetry.log) as logs:
+        log.info("transport: %s", transport)
         code = _run(config, logs, say)
     if logs.stuck:
         # A thread holds standard error for as long as nobody reads it, and the interpreter
@@ -56,12 +71,18 @@ def run(config: Config, say: Callable[[str], None]) -> int:
     return code
 
 
-def _run(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
+def prepare(config: Config) -> None:
+    """Set the interpreter up for serving. Raises `LoadFailed` for an unreadable repository."""
+    scan(config.repository.paths, wall_now=0.0)  # before anything listens, let alone loads
+    sys.setswitchinterval(config.server.thread_switch_interval_ms / 1000)
+
+
+def _run(config: Config, logs: Logs, say: Say) -> int:
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
         try:
-            return runner.run(_serve(config, logs, say))
+            return runner.run(_serve_here(config, logs, say))
         except BaseException as error:
-            failure = _innermost(error)
+            failure = innermost(error)
         # Where it came from keeps the server's parts alive until after the loop is closed,
         # which some of them do not like. For those who know what they say it is no loss.
         if isinstance(failure, InferdError | OSError):
@@ -69,7 +90,7 @@ def _run(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
         raise failure
 
 
-def _innermost(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
     """Return what went wrong: a task group wraps it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -85,14 +106,27 @@ def _loop_factory(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | N
     return None
 
 
-async def _serve(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
-    stop = _StopSignal()
+async def _serve_here(config: Config, logs: Logs, say: Say) -> int:
+    await serve(config, logs, say, listening, received_on_loop())
+    return 0
+
+
+async def serve(
+    config: Config,
+    logs: Logs,
+    say: Say,
+    listening: Listening,
+    stop: StopSignal,
+    *,
+    transport_metrics: TransportMetrics | None = None,
+) -> None:
+    """Serve until `stop`, and return after a complete drain."""
     with tracing(config.telemetry.traces, server_version=__version__) as tracer:
         parts = build(config, logs.apply, tracer)
         try:
             async with (
                 _background(parts),
-                _http(config, parts) as http_port,
+                _http(config, parts, transport_metrics) as http_port,
                 listening(config.server, parts.routes, parts.pipeline) as port,
             ):
                 failed = await _loaded(parts, stop)
@@ -106,10 +140,9 @@ async def _serve(config: Config, logs: Logs, say: Callable[[str], None]) -> int:
         finally:
             parts.open_inference.close()
     log.info("stopped")
-    return 0
 
 
-async def _loaded(parts: Parts, stop: "_StopSignal") -> list[str]:
+async def _loaded(parts: Parts, stop: StopSignal) -> list[str]:
     """Wait for the first round of loading or a signal, and return what went wrong so far."""
     changed = asyncio.Event()
     stop.then = changed.set
@@ -172,43 +205,21 @@ async def _background(parts: Parts) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _http(config: Config, parts: Parts) -> AsyncIterator[int]:
+async def _http(
+    config: Config, parts: Parts, transport_metrics: TransportMetrics | None
+) -> AsyncIterator[int]:
+    async def metrics(accept: str) -> tuple[bytes, str]:
+        ours, content_type = await parts.metrics.render(accept)
+        if transport_metrics is None or not content_type.startswith("text/plain"):
+            return ours, content_type
+        return ours + await transport_metrics(), content_type
+
     async with serving_http(
         config.server.host,
         config.server.http_port,
         live=lambda: True,
         ready=lambda: parts.models.serving,
         model_ready=parts.models.is_ready,
-        metrics=parts.metrics.render,
+        metrics=metrics,
     ) as port:
         yield port
-
-
-class _StopSignal:
-    """The first SIGINT or SIGTERM ends the wait; the second ends the process."""
-
-    def __init__(self) -> None:
-        self._received = asyncio.Event()
-        #: Called when the first signal comes.
-        self.then: Callable[[], None] = lambda: None
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._receive, number)
-
-    @property
-    def received(self) -> bool:
-        """Whether the first signal has come."""
-        return self._received.is_set()
-
-    async def wait(self) -> None:
-        """Return when the first signal has come."""
-        await self._received.wait()
-
-    def _receive(self, number: signal.Signals) -> None:
-        if self.received:
-            if select.select([], [2], [], 0)[1]:  # a full pipe would hold us up
-                os.write(2, b"inferd: second signal, stopping at once\n")
-            os._exit(128 + number)
-        log.info("%s received", signal.Signals(number).name)
-        self._received.set()
-        self.then()

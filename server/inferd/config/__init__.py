@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+#: What HTTP/2 can say.
+Window = Annotated[int, Field(ge=65535, lt=2**31)]
 #: A number would be a version's.
 Label = Annotated[str, Field(pattern="[^0-9]")]
 
@@ -24,6 +26,35 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class Envoy(Section):
+    """Envoy, when it carries the calls."""
+
+    concurrency: Annotated[int, Field(ge=1)] = 1
+    """Threads that speak HTTP/2. One is good for more calls than Python answers."""
+    max_connections: Annotated[int, Field(ge=0)] = 10_000
+    """Connections at once; those beyond are closed as soon as they are made. 0: no limit."""
+    connection_buffer_bytes: Annotated[int, Field(gt=0)] = MIB
+    """Roughly what is kept of one connection's data, each way, before it is not read further."""
+    stream_window_bytes: Window = MIB
+    """What a client may send of one call before somebody here reads it."""
+    connection_window_bytes: Window = 16 * MIB
+    """The same for all calls on one connection: what slow readers leave to the others."""
+    access_log: str = ""
+    """A file for Envoy's access log, of every call; `/dev/stderr` is one. Empty: none."""
+    statistics: bool = True
+    """Add some of Envoy's own statistics to the metrics; their names begin with `envoy_`."""
+    grpc_web: bool = False
+    """Speak gRPC-Web, too, for browsers; on the same port, which then takes HTTP/1.1."""
+    json_transcoding: bool = False
+    """Take JSON, too: POST /package.Service/Method; on the same port."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call from a browser, e.g. `https://shop.example`. `*`: all."""
+    rate_limit_per_s: Annotated[int, Field(ge=0)] = 0
+    """Calls per second, of all clients together, beyond which Envoy refuses. 0: no limit."""
+    rate_limit_burst: Annotated[int, Field(ge=0)] = 0
+    """Calls that may come at once, after a pause. Never less than 50 ms of the limit."""
+
+
 class Server(Section):
     """The process and its two listening sockets."""
 
@@ -31,6 +62,9 @@ class Server(Section):
     """What `ServerMetadata` says. Clients that insist on Triton can have `triton`."""
     host: str = "127.0.0.1"
     """The address that gRPC and HTTP listen on."""
+    transport: Literal["auto", "envoy", "grpcio"] = "auto"
+    """What carries the calls. envoy: Envoy, with this server in it, far the fastest; needs
+    `inferd[envoy]`. grpcio: gRPC's own server. auto: Envoy where that is possible."""
     port: Port = 8001
     """gRPC. 0: any free port."""
     http_port: Port = 8002
@@ -48,15 +82,15 @@ class Server(Section):
     max_concurrent_calls: Annotated[int, Field(ge=0)] = 0
     """Calls in flight on all connections, a memory fuse. 0: no limit."""
     keepalive_time_s: Positive = 7200.0
-    """Ping a silent client after this long."""
+    """Ping a silent client after this long. Envoy pings one that speaks, too."""
     keepalive_timeout_s: Positive = 20.0
     """Close the connection when a ping stays unanswered for this long."""
     keepalive_min_client_interval_s: Positive = 10.0
-    """A client that pings more often is told to go away."""
+    """A client that pings more often is told to go away. Envoy knows no such limit."""
     max_connection_age_s: NotNegative = 0.0
     """Ask clients to reconnect after this long, so that load spreads. 0: never."""
     max_connection_age_grace_s: Positive = 30.0
-    """How long calls may go on after that."""
+    """How long calls may go on after that. Under Envoy: until they end."""
     compression: Literal["none", "deflate", "gzip"] = "none"
     """How answers are compressed."""
     uvloop: bool = True
@@ -67,6 +101,7 @@ class Server(Section):
     """Between saying NOT_SERVING and refusing calls: time for balancers to notice."""
     drain_s: Positive = 30.0
     """How long calls in flight may take to finish once the server stops."""
+    envoy: Envoy = Envoy()
 
 
 class Repository(Section):

@@ -63,6 +63,8 @@ STATUS: Mapping[type[BaseException], Code] = {
     errors.InvalidRequest: Code.INVALID_ARGUMENT,
     errors.NotFound: Code.NOT_FOUND,
     errors.Unimplemented: Code.UNIMPLEMENTED,
+    errors.TooLarge: Code.RESOURCE_EXHAUSTED,
+    errors.Exhausted: Code.RESOURCE_EXHAUSTED,
     errors.Unavailable: Code.UNAVAILABLE,
     errors.DeadlineExceeded: Code.DEADLINE_EXCEEDED,
     errors.ModelFailed: Code.INTERNAL,

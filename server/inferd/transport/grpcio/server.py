@@ -7,10 +7,7 @@ before it reads the request, and the handler here is the call itself.
 """
 
 import asyncio
-import errno
 import logging
-import os
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
@@ -26,6 +23,7 @@ from inferd.deadline import NEVER, Clock, Deadline
 from inferd.services.pipeline import Pipeline, Requests
 from inferd.services.routes import Route
 from inferd.services.status import Refusal
+from inferd.transport import sockets
 
 if TYPE_CHECKING:  # generic in the stubs only
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -114,26 +112,8 @@ def _listen(server: grpc.aio.Server, config: Server) -> int:
     except RuntimeError:
         port = 0
     if port == 0:
-        cause = _why_not(config)
-        raise OSError(cause, f"cannot listen on {address}: {os.strerror(cause).lower()}")
+        raise sockets.refused(config.host, config.port)
     return port
-
-
-def _why_not(config: Server) -> int:
-    """Return the `errno` of what gRPC could not do: it does not say."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            config.host, config.port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen()
-    except socket.gaierror:
-        return errno.EADDRNOTAVAIL
-    except OSError as error:
-        return error.errno or errno.EADDRINUSE
-    return errno.EADDRINUSE  # it was, a moment ago
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -187,6 +167,8 @@ class _Arrival:
         answer = await self._run(request, call)
         if type(answer) is not bytes:
             await _refuse(context, answer)
+        if call.initial:
+            await context.send_initial_metadata(tuple(call.initial))
         if call.trailing:
             context.set_trailing_metadata(tuple(call.trailing))
         return answer  # type: ignore[no-any-return]
@@ -197,6 +179,9 @@ class _Arrival:
         async with aclosing(self._run(request, call)) as answers:
             async for answer in answers:
                 if type(answer) is bytes:
+                    if call.initial:
+                        await context.send_initial_metadata(tuple(call.initial))
+                        call.initial.clear()
                     await context.write(answer)
                 else:
                     refused = answer

@@ -1,0 +1,98 @@
+"""The ASGI application that Envoy hosts: its requests are calls, its lifespan is the server's."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from inferd.config import Server
+from inferd.deadline import Clock
+from inferd.services.pipeline import Pipeline
+from inferd.services.routes import Route
+from inferd.services.status import Code, Refusal
+from inferd.transport.envoy.admin import Admin
+from inferd.transport.envoy.calls import KINDS, Scope, Send, answer_unknown
+from inferd.transport.envoy.watch import Receive, Watch
+
+#: How long Envoy may take to pass the last answers on.
+FLUSH_S = 1.0
+
+_STOPPED = Refusal(Code.CANCELLED, "the server has stopped", ())
+
+Answer = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+
+
+class Application:
+    """An ASGI 3 application.
+
+    `live` is what the server does from its start to its end. It is given `listening`, which it
+    enters when it is ready for calls; nothing listens before.
+    """
+
+    #: For hosts that would otherwise look whether `__call__` is a coroutine function.
+    _asgi_single_callable = True
+
+    def __init__(
+        self,
+        live: Callable[["Application"], Awaitable[None]],
+        admin: Admin,
+        *,
+        clock: Clock = time.monotonic,
+        wall_clock: Clock = time.time,  # noqa: TID251 - Envoy's note is of the day's clock
+    ) -> None:
+        self._live = live
+        self._admin = admin
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._answers: dict[str, Answer] = {}
+        self._started: Callable[[], Awaitable[None]] | None = None
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that answers one request, or that is the server's life."""
+        if scope["type"] == "lifespan":
+            return self._lifespan(receive, send)
+        return self._answers.get(scope["path"], answer_unknown)(scope, receive, send)
+
+    @asynccontextmanager
+    async def listening(
+        self, config: Server, routes: Iterable[Route], pipeline: Pipeline
+    ) -> AsyncIterator[int]:
+        """Serve `routes` for as long as the block lasts, then drain. Yields the port.
+
+        To drain: new calls are refused, clients are told to go (GOAWAY), and calls under way
+        have `config.drain_s` to finish before they are cancelled.
+        """
+        watch = Watch(self._clock)
+        for route in routes:
+            kind = KINDS[route.server_streaming]
+            calls = kind(
+                route, pipeline, config, watch, clock=self._clock, wall_clock=self._wall_clock
+            )
+            self._answers[route.path] = calls.answer
+        assert self._started is not None, "to listen is for the lifespan"
+        await self._started()
+        try:
+            yield await self._admin.listener_port()
+        finally:
+            pipeline.drain()
+            await self._admin.drain()
+            await _within(config.drain_s, pipeline.idle())
+            watch.end_all(_STOPPED)
+            await pipeline.idle()
+            await _within(FLUSH_S, self._admin.flushed())
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+
+        async def started() -> None:
+            await send({"type": "lifespan.startup.complete"})
+
+        self._started = started
+        await self._live(self)
+
+
+async def _within(seconds: float, act: Awaitable[None]) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(act, seconds)
