@@ -181,8 +181,11 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
+    from inferd.app import launch
     from inferd.app.check import check
 
+    if launch.choose(config.server.transport).envoy:
+        launch.envoy_config(config)  # says so when it cannot be made
     wrong = 0
     for what, problem in check(config):
         if problem:

@@ -44,9 +44,10 @@ async def _serve(application: Application, stop: StopSignal) -> None:
     serve.prepare(config)
     with logging_to(sys.stderr, config.telemetry.log) as logs:
         log.info("transport: envoy")
+        metrics = admin.statistics if config.server.envoy.statistics else None
         try:
             await serve.serve(
-                config, logs, say, application.listening, stop, transport_metrics=admin.statistics
+                config, logs, say, application.listening, stop, transport_metrics=metrics
             )
         except BaseException as error:
             raise serve.innermost(error) from None

@@ -35,6 +35,8 @@ class Admin:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: aiohttp.ClientSession | None = None
+        #: What the files say.
+        self._said: dict[str, bytes] = {}
 
     async def listener_port(self) -> int:
         """Wait until Envoy accepts connections, and return on which port."""
@@ -55,7 +57,11 @@ class Admin:
             return b""
 
     def shed(self, share: float) -> None:
-        """Have Envoy refuse this share of calls, 0 to 1, at random, until it is told otherwise."""
+        """Have Envoy refuse this share of calls, 0 to 1, at random, until it is told otherwise.
+
+        It hears of it within some `REFRESH_MS`. To say something new takes 15 microseconds
+        where the directory is in memory; on a disk it may take as long as the disk does.
+        """
         self._say(PRESSURE, share)
 
     async def drain(self) -> None:
@@ -128,10 +134,16 @@ class Admin:
 
     def _say(self, what: str, value: float) -> None:
         """Replace a file at one stroke: Envoy must never read half a number."""
-        file = self._path.parent / what
-        unfinished = file.with_suffix(".new")
-        unfinished.write_text(f"{value:.4f}")
+        text = b"%.4f" % value
+        if self._said.get(what) == text:
+            return
+        file = str(self._path.parent / what)
+        unfinished = f"{file}.new"
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(descriptor, text)
+        os.close(descriptor)
         os.replace(unfinished, file)
+        self._said[what] = text
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:

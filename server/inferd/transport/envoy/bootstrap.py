@@ -1,8 +1,7 @@
 """Envoy's configuration: what it listens on, what it limits, and how it refuses.
 
-Plain data, in the JSON form of Envoy's own messages. It is minimal, because whatever a request
-passes costs microseconds on the one thread that also reads the socket: no route table, no timer
-and no statistic that nobody asked for.
+Plain data, in the JSON form of Envoy's own messages. It is minimal: a filter that nobody asked
+for costs every call microseconds, on the one thread that also reads the sockets.
 
 What Envoy refuses by itself never gets to Python. Clients are told by the same status, message
 and details as if it had.
@@ -62,8 +61,8 @@ _MIN_HEADERS_KIB = 64
 _MAX_HEADERS_KIB = 8192
 _MIN_HEADERS = 100
 _MAX_HEADER_LIST_SIZE = 6
-#: The bucket of the rate limit is filled no more often than this.
-_FILL_S = 0.05
+#: What may come at once under a rate limit, at least: arrivals are never evenly spaced.
+_BURST_S = 0.05
 
 SHED = Shed("the server is overloaded", retry_after_s=-1.0)
 RATE_LIMITED = Exhausted("more calls come than the rate limit allows")
@@ -201,7 +200,7 @@ def _connection_manager(
         "common_http_protocol_options": {
             "idle_timeout": "0s",  # the keepalive finds out who is dead
             "max_connection_duration": _duration(config.max_connection_age_s or _NEVER_S),
-            "max_headers_count": max(_MIN_HEADERS, _twice_the_headers(config)),
+            "max_headers_count": _headers(config),
         },
         "max_request_headers_kb": _headers_kib(config),
         "drain_timeout": _duration(_GOAWAY_PAUSE_S),
@@ -233,7 +232,6 @@ def _http2(config: Server) -> Plain:
             "interval": _duration(config.keepalive_time_s),
             "timeout": _duration(config.keepalive_timeout_s),
         },
-        "enable_huffman_encoding": False,  # a microsecond a call for some twenty bytes
         # Clients that look at it refuse their own metadata, and say why.
         "custom_settings_parameters": [
             {
@@ -250,24 +248,25 @@ def _headers_kib(config: Server) -> int:
     return min(max(_MIN_HEADERS_KIB, twice), _MAX_HEADERS_KIB)
 
 
-def _twice_the_headers(config: Server) -> int:
-    return 2 * config.max_metadata_bytes // _HEADER_OVERHEAD_BYTES
+def _headers(config: Server) -> int:
+    twice = 2 * config.max_metadata_bytes // _HEADER_OVERHEAD_BYTES
+    return min(max(_MIN_HEADERS, twice), _UNLIMITED)
 
 
 _HEADERS_LEFT_ALONE: Plain = {
     "server_header_transformation": "PASS_THROUGH",
     "generate_request_id": False,
     "skip_xff_append": True,
-    # The peer is who is connected, whatever x-forwarded-for says: no address is trusted to
-    # speak for others. (`use_remote_address` would do, and add a header to every request.)
+    # The peer is who is connected, whatever x-forwarded-for says: this looks for an address in
+    # a header that never holds one. (`use_remote_address` would do, and so would an empty list
+    # of proxies to trust, but both add a header to every request.)
     "original_ip_detection_extensions": [
         {
-            "name": "envoy.http.original_ip_detection.xff",
+            "name": "envoy.http.original_ip_detection.custom_header",
             "typed_config": {
-                "@type": f"{_TYPE}extensions.http.original_ip_detection.xff.v3.XffConfig",
-                "xff_trusted_cidrs": {
-                    "cidrs": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]
-                },
+                "@type": f"{_TYPE}extensions.http.original_ip_detection"
+                ".custom_header.v3.CustomHeaderConfig",
+                "header_name": ARRIVED,
             },
         }
     ],
@@ -316,10 +315,10 @@ def _filters(config: Server, descriptors: bytes | None, services: Sequence[str])
     envoy = config.envoy
     if envoy.cors_origins and _is_for_browsers(envoy):
         yield _typed(_CORS, {"@type": f"{_HTTP}cors.v3.Cors"})
-    if envoy.rate_limit_per_s:
-        yield _typed("envoy.filters.http.local_ratelimit", _rate_limit(envoy))
     if envoy.grpc_web:
         yield _typed("envoy.filters.http.grpc_web", {"@type": f"{_HTTP}grpc_web.v3.GrpcWeb"})
+    if envoy.rate_limit_per_s:
+        yield _typed("envoy.filters.http.local_ratelimit", _rate_limit(envoy))
     if envoy.json_transcoding:
         if descriptors is None:
             raise ValueError("server.envoy.json_transcoding needs the services' descriptors")
@@ -328,15 +327,14 @@ def _filters(config: Server, descriptors: bytes | None, services: Sequence[str])
 
 
 def _rate_limit(envoy: Envoy) -> Plain:
-    tokens = math.ceil(envoy.rate_limit_per_s * _FILL_S)
     everybody = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     return {
         "@type": f"{_HTTP}local_ratelimit.v3.LocalRateLimit",
         "stat_prefix": _GRPC,
         "token_bucket": {
-            "max_tokens": max(tokens, envoy.rate_limit_burst),
-            "tokens_per_fill": tokens,
-            "fill_interval": _duration(tokens / envoy.rate_limit_per_s),
+            "max_tokens": max(math.ceil(envoy.rate_limit_per_s * _BURST_S), envoy.rate_limit_burst),
+            "tokens_per_fill": envoy.rate_limit_per_s,
+            "fill_interval": "1s",  # drop by drop
         },
         "filter_enabled": everybody,
         "filter_enforced": everybody,
@@ -371,6 +369,7 @@ def _routes(envoy: Envoy) -> Plain:
         "allow_headers": "authorization, *",
         "expose_headers": "grpc-status, grpc-message, grpc-status-details-bin, *",
         "max_age": "86400",
+        "forward_not_matching_preflights": False,
     }
     everything = {"match": {"prefix": "/"}, "non_forwarding_action": {}}
     host = {"name": "browsers", "domains": ["*"], "routes": [everything]}
@@ -472,4 +471,5 @@ def _typed(name: str, config: Plain) -> Plain:
 
 
 def _duration(seconds: float) -> str:
-    return f"{max(seconds, 0.001):.3f}s"
+    """Return seconds as Envoy writes them; it knows nothing shorter than a millisecond."""
+    return f"{max(seconds, 0.001):.3f}".rstrip("0").rstrip(".") + "s"

@@ -39,6 +39,9 @@ ARRIVED = b"x-inferd-arrived"
 #: Who has waited for longer was there when the clock was set.
 LONGEST_WAIT_S = 60.0
 
+#: What gRPC counts for a header besides its name and value, after HPACK.
+HEADER_OVERHEAD_BYTES = 32
+
 _GRPC = b"application/grpc"
 #: What may follow it: how messages are encoded (which is protobuf all the same), parameters.
 _GRPC_SUFFIX = (b"+", b";")
@@ -104,6 +107,7 @@ class Calls:
         self._watch = watch
         self._clock = clock
         self._wall_clock = wall_clock
+        self._max_metadata_bytes = config.max_metadata_bytes
         self._max_receive_bytes = config.max_receive_bytes
         self._max_send_bytes = config.max_send_bytes
         self._max_calls = config.max_concurrent_calls
@@ -131,12 +135,18 @@ class Calls:
         arrived = self._clock()
         said: dict[bytes, bytes] = {}
         metadata: dict[str, Value] = {}
-        for name, value in scope["headers"]:
+        headers = scope["headers"]
+        size = len(headers) * HEADER_OVERHEAD_BYTES
+        for name, value in headers:
+            size += len(name) + len(value)
             if name in _PROTOCOL:
                 said[name] = value
             else:
                 metadata[name.decode("latin-1")] = metadata_value(name, value)
         check_protocol(scope, said)
+        if size > self._max_metadata_bytes:
+            limit = self._max_metadata_bytes
+            raise TooLarge(f"received metadata larger than max ({size} vs. {limit})")
         if ARRIVED in said:
             arrived -= self._waited_s(said[ARRIVED])
         timeout = said.get(b"grpc-timeout")

@@ -21,6 +21,7 @@ RUN_DIRECTORY = "INFERD_RUN_DIRECTORY"
 #: application waits for them, and drains.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_MEMORY = "/dev/shm"
 _ADMIN = "admin.sock"
 _BOOTSTRAP = "envoy.json"
 #: What embedding needs in the environment, and nobody after it.
@@ -38,8 +39,13 @@ def missing() -> str:
 
 
 def run_directory() -> Path:
-    """Make the directory that one Envoy process uses; only its owner can look inside."""
-    return Path(tempfile.mkdtemp(prefix="inferd-"))
+    """Make the directory that one Envoy process uses; only its owner can look inside.
+
+    In memory where possible: what is written there while the server is overloaded must not
+    wait for a disk.
+    """
+    in_memory = os.access(_MEMORY, os.W_OK | os.X_OK)
+    return Path(tempfile.mkdtemp(prefix="inferd-", dir=_MEMORY if in_memory else None))
 
 
 def admin_socket(directory: Path) -> Path:
