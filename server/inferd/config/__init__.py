@@ -49,6 +49,9 @@ class Envoy(Section):
     """Take JSON, too: POST /package.Service/Method; on the same port."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call from a browser, e.g. `https://shop.example`. `*`: all."""
+    shed_above_busy: Annotated[float, Field(gt=0, le=1)] = 0.35
+    """While the event loop works for more of the time than this and refuses many calls, Envoy
+    refuses some of them, whichever, before they get there. 1: never."""
     rate_limit_per_s: Annotated[int, Field(ge=0)] = 0
     """Calls per second, of all clients together, beyond which Envoy refuses. 0: no limit."""
     rate_limit_burst: Annotated[int, Field(ge=0)] = 0

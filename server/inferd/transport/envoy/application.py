@@ -14,6 +14,7 @@ from inferd.services.routes import Route
 from inferd.services.status import Code, Refusal
 from inferd.transport.envoy.admin import Admin
 from inferd.transport.envoy.calls import KINDS, Scope, Send, answer_unknown
+from inferd.transport.envoy.shedding import shedding
 from inferd.transport.envoy.watch import Receive, Watch
 
 #: How long Envoy may take to pass the last answers on.
@@ -74,7 +75,9 @@ class Application:
         assert self._started is not None, "to listen is for the lifespan"
         await self._started()
         try:
-            yield await self._admin.listener_port()
+            port = await self._admin.listener_port()
+            async with shedding(config.envoy.shed_above_busy, pipeline, self._admin.shed):
+                yield port
         finally:
             pipeline.drain()
             await self._admin.drain()

@@ -210,19 +210,22 @@ class Calls:
     ) -> None:
         try:
             messages = Messages(opened.encoding, self._max_receive_bytes)
+            ahead = self._watch.ask(watched, receive)
             # Shielded, because the host does not look whether what it answers was cancelled.
-            while (event := await asyncio.shield(receive()))["type"] == "http.request":
+            while (event := await asyncio.shield(ahead))["type"] == "http.request":
+                more = event["more_body"]
+                if more:  # ask before `put` waits: that the caller leaves should be heard then, too
+                    ahead = self._watch.ask(watched, receive)
+                else:
+                    watched.receive = receive  # which tells no more by itself
                 for body in messages.feed(event["body"]):
                     await requests.put(body)
-                if not event["more_body"]:
+                if not more:
                     messages.ended()
                     requests.end()
-                    watched.receive = receive  # which tells no more by itself
                     return
-            watched.end()
         except InferdError as error:
             requests.fail(error)
-            watched.receive = receive
 
     def _frame(self, answer: bytes, compression: bytes) -> bytes:
         if len(answer) > self._max_send_bytes:

@@ -8,6 +8,7 @@ after its own: the scheduler does, and the calls of a model rarely get this far.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from inferd.deadline import Clock
@@ -51,8 +52,8 @@ class Watched:
         self.deadline_at = deadline_at
         self.interval_s = FIRST_ASKED_S
         self.ask_at = now + FIRST_ASKED_S
-        #: The question under way.
-        self.asked: asyncio.Future[dict[str, Any]] | None = None
+        #: Whether a question is under way.
+        self.asked = False
         self.ended = False
         #: What the caller should hear once the call is cancelled; None when it has left.
         self.ended_as: Refusal | None = None
@@ -94,6 +95,12 @@ class Watch:
         """Leave a call alone: it is answered, or cancelled."""
         self._calls.discard(call)
 
+    def ask(self, call: Watched, receive: Receive) -> "asyncio.Future[dict[str, Any]]":
+        """Ask what has come of a call's request, and end the call if its caller has left."""
+        answer = asyncio.ensure_future(receive())
+        answer.add_done_callback(partial(self._told, call))
+        return answer
+
     def end_all(self, refused: Refusal) -> None:
         """Cancel every call under way, and those that are still to come."""
         self._closed_as = refused
@@ -108,20 +115,18 @@ class Watch:
         for call in self._calls:
             if now >= call.deadline_at:
                 call.end(_LATE)
-            elif now >= call.ask_at and call.receive is not None and call.asked is None:
-                self._ask(call, call.receive)
+            elif now >= call.ask_at and call.receive is not None and not call.asked:
+                call.asked = True
+                self.ask(call, call.receive).add_done_callback(partial(self._back_off, call))
         asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
-    def _ask(self, call: Watched, receive: Receive) -> None:
-        def told(answer: asyncio.Future[dict[str, Any]]) -> None:
-            call.asked = None
-            if answer.cancelled() or answer.exception() is not None or call not in self._calls:
-                return
-            if answer.result()["type"] == "http.disconnect":
-                call.end()
-                return
-            call.interval_s = min(2 * call.interval_s, MOST_SELDOM_S)
-            call.ask_at = self._clock() + call.interval_s
+    def _told(self, call: Watched, answer: asyncio.Future[dict[str, Any]]) -> None:
+        if answer.cancelled() or answer.exception() is not None or call not in self._calls:
+            return
+        if answer.result()["type"] == "http.disconnect":
+            call.end()
 
-        call.asked = asyncio.ensure_future(receive())
-        call.asked.add_done_callback(told)
+    def _back_off(self, call: Watched, _: object) -> None:
+        call.asked = False
+        call.interval_s = min(2 * call.interval_s, MOST_SELDOM_S)
+        call.ask_at = self._clock() + call.interval_s
