@@ -38,7 +38,7 @@ BENCHMARK_MODELS = (
 )
 
 
-def config_pbtxt(mlp: Mlp) -> str:
+def config_pbtxt(mlp: Mlp, instances: int = 1) -> str:
     """Return the model's configuration: fixed dims, batches up to 64, no wait for company."""
     return f"""\
 name: "{mlp.name}"
@@ -50,7 +50,7 @@ input [
 output [
   {{ name: "output" data_type: TYPE_FP32 dims: [ {mlp.widths[-1]} ] }}
 ]
-instance_group [ {{ count: 1 kind: KIND_CPU }} ]
+instance_group [ {{ count: {instances} kind: KIND_CPU }} ]
 dynamic_batching {{ }}
 """
 
@@ -97,11 +97,13 @@ def onnx_model(mlp: Mlp) -> ModelProto:
     return model
 
 
-def write(mlp: Mlp, repository: Path) -> Path:
+def write(mlp: Mlp, repository: Path, instances: int = 1) -> Path:
     """Write the model into the repository in Triton's layout; return the ONNX file's path."""
     version = repository / mlp.name / "1"
     version.mkdir(parents=True, exist_ok=True)
-    (repository / mlp.name / "config.pbtxt").write_text(config_pbtxt(mlp), encoding="utf-8")
+    (repository / mlp.name / "config.pbtxt").write_text(
+        config_pbtxt(mlp, instances), encoding="utf-8"
+    )
     path = version / "model.onnx"
     path.write_bytes(onnx_model(mlp).SerializeToString())
     return path

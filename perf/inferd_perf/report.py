@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from inferd_perf import rates
 from inferd_perf.rounds import Standing
 from inferd_perf.schedule import Window
 from inferd_perf.stats import OK, Percentiles, Summary, Tally
+
+if TYPE_CHECKING:
+    from inferd_perf.churn import Outcome
 
 _PACKAGES = ("inferd", "grpcio", "uvloop", "onnxruntime", "numpy")
 
@@ -113,6 +117,85 @@ def comparison_text(
         for s in standings
     ]
     return f"{title}\n\n{table(head, rows)}\n\n{verdict_line(faults)}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def cores_line(standing: rates.Standing) -> str:
+    """Return where the CPU went, in cores; groups under a hundredth are left out."""
+    groups = [*standing.server_cores.items()]
+    groups += [("generator", standing.generator_cores), ("elsewhere", standing.other_cores)]
+    return "  ".join(f"{name} {cores:.2f}" for name, cores in groups if cores >= 0.01)
+
+
+def _overload_table(standings: Sequence[rates.Standing]) -> str:
+    head = ["side", "offered/s", "in time/s", "share", "of capacity"]
+    head += ["late OK", "by ms", "no answer", "lag p99 ms"]
+    rows = [
+        [
+            s.side,
+            number(s.rate),
+            number(s.in_time_per_s),
+            _share(s.share),
+            _share(s.of_capacity),
+            f"{s.late:,}",
+            number(s.latest_ms),
+            f"{s.unanswered:,}",
+            number(s.lag_p99_ms),
+        ]
+        for s in standings
+    ]
+    return table(head, rows)
+
+
+def _answers_table(standings: Sequence[rates.Standing]) -> str:
+    head = ["side", "offered/s", "answer", "/s", "p50 ms", "p99 ms"]
+    rows = [
+        [s.side, number(s.rate), name, number(a.per_s), number(a.p50_ms), number(a.p99_ms)]
+        for s in standings
+        for name, a in s.answers.items()
+    ]
+    return table(head, rows)
+
+
+def overload_text(title: str, standings: Sequence[rates.Standing], faults: Sequence[str]) -> str:
+    """Return the tables of an overload: what came of the calls, and where the CPU went."""
+    capacities = {s.side: s.capacity for s in standings if s.capacity is not None}
+    found = [f"{side} {number(each)}/s" for side, each in capacities.items()]
+    cores = [f"{s.side} at {number(s.rate)}/s: {cores_line(s)}" for s in standings]
+    parts = [
+        title,
+        *([f"capacity: {', '.join(found)}"] if found else []),
+        _overload_table(standings),
+        _answers_table(standings),
+        "\n".join(["cores", *cores]),
+        verdict_line(faults),
+    ]
+    return "\n\n".join(parts)
+
+
+def churn_text(title: str, outcomes: Mapping[str, "Outcome"], faults: Sequence[str]) -> str:
+    """Return what each server kept of its clients."""
+    parts = [title]
+    for name, outcome in outcomes.items():
+        sessions = "  ".join(f"{how} {n:,}" for how, n in outcome.report.sessions.items())
+        answers = "  ".join(f"{how} {p.count:,}" for how, p in outcome.report.answers.items())
+        memory = [reading.rss_bytes / 1e6 for reading in outcome.readings]
+        rows = [
+            ("sessions", sessions),
+            ("calls", answers),
+            (
+                "memory MB",
+                f"{memory[0]:.1f} to {memory[-1]:.1f}, {min(memory):.1f} at least, "
+                f"{max(memory):.1f} at most",
+            ),
+            ("growth", f"{outcome.growth:+.2%} over the last two thirds"),
+            ("files", f"{outcome.before.open_files} before, {outcome.after.open_files} after"),
+        ]
+        parts.append(name + "\n" + "\n".join(f"{what:<10}  {value}" for what, value in rows))
+    return "\n\n".join([*parts, verdict_line(faults)])
 
 
 def run_json(

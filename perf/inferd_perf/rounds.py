@@ -65,7 +65,8 @@ def limit_at(points: Sequence[Point], concurrency: int, rows: int) -> Point:
     return max(fillable or [smallest], key=lambda point: point.rows_per_s)
 
 
-def _median(values: Sequence[float | None]) -> float | None:
+def known_median(values: Sequence[float | None]) -> float | None:
+    """Return the median of those that are known; None when none is."""
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
@@ -79,9 +80,9 @@ def _standing(group: Sequence[Measurement], reference_rows_per_s: float) -> Stan
         rows_per_s=rate,
         lowest_rows_per_s=min(rates),
         highest_rows_per_s=max(rates),
-        p50_ms=_median([m.p50_ms for m in group]),
-        p99_ms=_median([m.p99_ms for m in group]),
-        cpu_us_per_row=_median([m.cpu_us_per_row for m in group]),
+        p50_ms=known_median([m.p50_ms for m in group]),
+        p99_ms=known_median([m.p99_ms for m in group]),
+        cpu_us_per_row=known_median([m.cpu_us_per_row for m in group]),
         ratio=rate / reference_rows_per_s if reference_rows_per_s else None,
     )
 

@@ -16,7 +16,7 @@ import grpc
 import psutil
 
 from inferd.oip import grpc_service_pb2 as pb
-from inferd_perf.payload import SERVICE_PATH
+from inferd_perf.payload import SERVICE_PATH, defect
 from inferd_perf.sides import BASELINES, Side
 
 _HOST = "127.0.0.1"
@@ -54,16 +54,20 @@ def placeholders(repository: Path, model: str, threads: int) -> dict[str, object
 class Server:
     """A running server: its address, its readiness and what CPU it has used."""
 
-    def __init__(
-        self, side: Side, process: subprocess.Popen[bytes], target: str, log: Path
-    ) -> None:
+    def __init__(self, side: Side, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.side = side
-        self.target = target
+        self.port = port
+        self.target = f"{_HOST}:{port}"
         self._process = process
         self._log = log
 
     def __repr__(self) -> str:
-        return f"<Server {self.side.name} pid={self._process.pid} at {self.target}>"
+        return f"<Server {self.side.name} pid={self.pid} at {self.target}>"
+
+    @property
+    def pid(self) -> int:
+        """Return the process that was started."""
+        return self._process.pid
 
     def failed(self, what: str) -> ServerFailed:
         """Return an error that ends with what the server last wrote."""
@@ -93,6 +97,12 @@ class Server:
         """Make one real call; return the serialised answer."""
         return self._call("ModelInfer", request)
 
+    def verify(self, request: bytes) -> None:
+        """Make one real call; raise ServerFailed unless it is answered with outputs."""
+        wrong = defect(self.infer(request))
+        if wrong is not None:
+            raise self.failed(f"gave a wrong answer: {wrong}")
+
     def load(self, model: str) -> None:
         """Load a model, in explicit control mode."""
         request = pb.RepositoryModelLoadRequest(model_name=model).SerializeToString()
@@ -105,8 +115,19 @@ class Server:
 
     def rss_bytes(self) -> int:
         """Return the memory that the process keeps resident."""
-        rss: int = psutil.Process(self._process.pid).memory_info().rss
+        rss: int = self._observed().memory_info().rss
         return rss
+
+    def open_files(self) -> int:
+        """Return how many file descriptors the process has open, connections among them."""
+        count: int = self._observed().num_fds()
+        return count
+
+    def _observed(self) -> psutil.Process:
+        try:
+            return psutil.Process(self.pid)
+        except psutil.NoSuchProcess as error:
+            raise self.failed("went away") from error
 
     def _call(self, method: str, request: bytes) -> bytes:
         with grpc.insecure_channel(self.target) as channel:
@@ -120,7 +141,7 @@ class Server:
     def cpu_s(self) -> float:
         """Return the CPU seconds used so far, user and system, with live children."""
         try:
-            root = psutil.Process(self._process.pid)
+            root = psutil.Process(self.pid)
             times = [process.cpu_times() for process in [root, *root.children(recursive=True)]]
         except psutil.NoSuchProcess as error:
             raise self.failed("went away") from error
@@ -170,4 +191,4 @@ def running(side: Side, values: Mapping[str, object]) -> Iterator[Server]:
         process = stack.enter_context(
             _process(side.words(values), side.variables(values), log.file)
         )
-        yield Server(side, process, f"{_HOST}:{values['port']}", Path(log.name))
+        yield Server(side, process, int(str(values["port"])), Path(log.name))

@@ -26,12 +26,21 @@ class Side:
 
 
 RAW = "raw"
-KNOWN = {
-    "inferd": Side(
-        "inferd",
+#: inferd by its transport: the same server behind another wire.
+TRANSPORTS = ("grpcio", "envoy")
+
+
+def _inferd(name: str, **environment: str) -> Side:
+    return Side(
+        name,
         "{bin}/inferd serve --repository {repository} --port {port} --http-port {http_port}",
-        {"INFERD__RUNTIME__INTRA_OP_THREADS": "{threads}"},
-    ),
+        {"INFERD__RUNTIME__INTRA_OP_THREADS": "{threads}", **environment},
+    )
+
+
+KNOWN = {
+    "inferd": _inferd("inferd"),
+    **{name: _inferd(name, INFERD__SERVER__TRANSPORT=name) for name in TRANSPORTS},
     "plain": Side(
         "plain",
         "{python} {baselines}/plain.py --repository {repository} --port {port} --threads {threads}",

@@ -4,14 +4,13 @@ Memory is the process's resident set, read after every tenth of the way. The fir
 where arenas and caches fill; what counts is the growth from there on.
 """
 
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inferd_perf import h2load
-from inferd_perf.payload import Recipe, framed, payloads
+from inferd_perf import openload
+from inferd_perf.openload import Closed, Load
+from inferd_perf.payload import Recipe, payloads
 from inferd_perf.servers import Server, placeholders, running
 from inferd_perf.sides import Side
 
@@ -22,7 +21,7 @@ INFERD = Side(
 )
 TENTHS = 10
 READY_S = 60.0
-CONCURRENCY, CONNECTIONS = 64, 4
+CONCURRENCY = 64
 #: No tenth takes longer, or something hangs.
 TENTH_S = 600.0
 
@@ -68,34 +67,15 @@ def soak(
 
 def _requests(server: Server, recipe: Recipe) -> Callable[[int], None]:
     request = payloads(recipe, server.metadata(recipe.model))[0]
+    server.verify(request)
 
     def work(count: int) -> None:
-        server.infer(request)
-        with tempfile.NamedTemporaryFile(prefix="inferd-perf-") as body:
-            body.write(framed(request))
-            body.flush()
-            command = [*_h2load(server, Path(body.name)), f"--requests={count}"]
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=TENTH_S, check=True
-            )
-        result = h2load.parse(done.stdout)
-        if result.succeeded != count:
-            raise server.failed(f"answered {result.succeeded} of {count} requests")
+        load = Load(pattern=Closed(CONCURRENCY, count), duration_s=TENTH_S, deadline_s=TENTH_S)
+        answered = openload.fire(load, server.port, request).in_time
+        if answered < count:
+            raise server.failed(f"answered {answered} of {count} requests")
 
     return work
-
-
-def _h2load(server: Server, body: Path) -> Iterator[str]:
-    command = h2load.command(
-        server.target,
-        body,
-        Path("/dev/null"),
-        concurrency=CONCURRENCY,
-        channels=CONNECTIONS,
-        duration_s=0,
-        deadline_s=TENTH_S,
-    )
-    return (word for word in command if not word.startswith("--duration"))
 
 
 def _cycles(server: Server, model: str) -> Callable[[int], None]:

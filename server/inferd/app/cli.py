@@ -59,7 +59,8 @@ def _open_standard_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            opened = os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.set_inheritable(opened, True)  # by Envoy, too, if this process becomes that
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - for good
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 

@@ -15,6 +15,7 @@ from inferd.app.launch import CONFIG
 from inferd.app.logs import logging_to
 from inferd.app.signals import StopSignal, received_by_thread
 from inferd.config import Config
+from inferd.telemetry.threads import name_this_thread
 from inferd.transport.envoy.admin import Admin
 from inferd.transport.envoy.application import Application
 from inferd.transport.envoy.launch import admin_socket, arrived
@@ -26,6 +27,7 @@ admin = Admin(admin_socket(directory))
 
 
 async def _live(application: Application) -> None:
+    name_this_thread("event loop")
     stop = received_by_thread()
     try:
         await _serve(application, stop)

@@ -15,7 +15,7 @@ from inferd.config import Config, Log
 from inferd.oip import grpc_service_pb2
 from inferd.transport import sockets
 from inferd.transport.envoy import launch
-from inferd.transport.envoy.bootstrap import bootstrap, printed
+from inferd.transport.envoy.bootstrap import bootstrap, described, printed
 
 APPLICATION = "inferd.app.hosted:application"
 CONFIG = "config.json"
@@ -69,7 +69,13 @@ def envoy_config(config: Config) -> str:
 
 
 def _bootstrap(config: Config, directory: Path) -> dict[str, object]:
-    return bootstrap(config.server, application=APPLICATION, admin=launch.admin_socket(directory))
+    return bootstrap(
+        config.server,
+        application=APPLICATION,
+        admin=launch.admin_socket(directory),
+        descriptors=described(SERVICES),
+        services=[service.full_name for service in SERVICES],
+    )
 
 
 def _arguments(config: Config) -> list[str]:

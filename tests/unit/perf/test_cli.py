@@ -59,16 +59,51 @@ def test_an_unknown_side_is_refused() -> None:
     refused("compare", "--model=m", "--server=nobody")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["compare"], ["closed"], ["overload", "--find-capacity"], ["churn"], ["soak"]],
+    ids=lambda words: words[0],
+)
 def test_a_missing_model_says_how_to_build_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["compare", "--model=m", f"--repository={tmp_path}", "--tool=own"])
+    code = main([*words, "--model=m", f"--repository={tmp_path}"])
 
     assert code == 1
     assert "inferd-perf models" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "compare", "models"])
+def test_transports_take_turns_in_the_order_given() -> None:
+    args = parser().parse_args(["closed", "--model=m", "--transport=envoy,grpcio"])
+
+    assert args.transport == ["envoy", "grpcio"]
+
+
+def test_concurrencies_are_listed_with_commas() -> None:
+    args = parser().parse_args(["compare", "--model=m", "--concurrency=64,256,1"])
+
+    assert args.concurrency == [64, 256, 1]
+
+
+@pytest.mark.parametrize(
+    "word", ["--transport=carrier_pigeon", "--transport=envoy,envoy", "--concurrency=1,,2"]
+)
+def test_lists_that_say_nothing_or_the_same_twice_are_refused(word: str) -> None:
+    refused("closed", "--model=m", word)
+
+
+def test_an_overload_has_rates_or_finds_the_capacity() -> None:
+    refused("overload", "--model=m")
+    refused("overload", "--model=m", "--rates=1", "--find-capacity")
+
+    args = parser().parse_args(["overload", "--model=m", "--rates=1000,2500.5"])
+
+    assert args.rates == [1000.0, 2500.5]
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "compare", "closed", "overload", "churn", "soak", "models"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         main([command, "--help"])

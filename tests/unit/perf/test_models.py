@@ -20,6 +20,12 @@ def test_a_configuration_is_tritons(mlp: Mlp) -> None:
     assert [list(o.dims) for o in config.output] == [[1]]
 
 
+def test_a_configuration_says_how_many_instances() -> None:
+    config = text_format.Parse(config_pbtxt(BENCHMARK_MODELS[0], 3), pb.ModelConfig())
+
+    assert [group.count for group in config.instance_group] == [3]
+
+
 def test_the_newest_version_with_a_model_is_found(tmp_path: Path) -> None:
     for version in ("1", "9", "10", "11", "notes"):
         (tmp_path / "m" / version).mkdir(parents=True)

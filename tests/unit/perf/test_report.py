@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from inferd_perf import report
+from inferd_perf import rates, report
+from inferd_perf.churn import Outcome, Reading
+from inferd_perf.openload import Report
 from inferd_perf.rounds import Standing
 from inferd_perf.schedule import Window
-from inferd_perf.stats import Summary, Tally
+from inferd_perf.stats import Percentiles, Summary, Tally
 
 
 def summary() -> Summary:
@@ -91,3 +93,59 @@ def test_a_comparison_names_what_its_ratios_refer_to() -> None:
     assert lines[2].split("  ")[0] == "side"
     assert "x plain" in lines[2]
     assert lines[3].split() == ["inferd", "64", "3,000", "2,900..3,100", "8.12", "12", "-", "250"]
+
+
+def test_an_overload_tells_answers_apart_and_where_the_cpu_went() -> None:
+    standing = rates.Standing(
+        side="envoy",
+        rate=2400.0,
+        capacity=1200.0,
+        in_time_per_s=1080.0,
+        share=0.45,
+        answers={
+            "OK": rates.Answers(1080.0, 20.0, 45.0),
+            "UNAVAILABLE": rates.Answers(1320.0, 0.5, 1.5),
+        },
+        late=3,
+        latest_ms=0.25,
+        unanswered=0,
+        lag_p99_ms=0.5,
+        server_cores={"wrk:worker": 0.75, "idle": 0.001},
+        generator_cores=0.1,
+        other_cores=0.0,
+    )
+
+    text = report.overload_text("title", [standing], ["it was late"])
+
+    assert "capacity: envoy 1,200/s" in text
+    words = [line.split() for line in text.splitlines()]
+    assert ["envoy", "2,400", "1,080", "45.0%", "90.0%", "3", "0.25", "0", "0.5"] in words
+    assert ["envoy", "2,400", "UNAVAILABLE", "1,320", "0.5", "1.5"] in words
+    assert "envoy at 2,400/s: wrk:worker 0.75  generator 0.10" in text
+    assert text.endswith("INVALID: it was late")
+
+
+def test_a_churn_shows_memory_sessions_and_answers() -> None:
+    seen = Report(
+        elapsed_s=1.0,
+        calls=1,
+        in_time=1,
+        late_ok=None,
+        send_lag=None,
+        answers={"OK": Percentiles(1234, 1.0, 1.0, 1.0, 1.0, 1.0)},
+        sessions={"answered": 5, "crashed": 6},
+        connections={},
+        faults=(),
+        generator_cpu_s=0.0,
+        generator_cores=0.0,
+        is_realtime=False,
+    )
+    readings = [Reading(float(i), 100_000_000 + i * 1_000_000, 30) for i in range(3)]
+    outcome = Outcome(seen, readings[0], readings, readings[2])
+
+    text = report.churn_text("title", {"envoy": outcome}, [])
+
+    assert "answered 5  crashed 6" in text
+    assert "OK 1,234" in text
+    assert "100.0 to 102.0" in text
+    assert "+0.99% over the last two thirds" in text

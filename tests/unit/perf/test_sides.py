@@ -2,7 +2,7 @@
 
 import pytest
 
-from inferd_perf.sides import BASELINES, KNOWN, Side, side_of
+from inferd_perf.sides import BASELINES, KNOWN, TRANSPORTS, Side, side_of
 
 VALUES = {
     "python": "py",
@@ -46,6 +46,14 @@ def test_known_commands_use_only_known_placeholders(name: str) -> None:
 
 def test_inferd_runs_with_the_threads_of_the_baselines() -> None:
     assert KNOWN["inferd"].variables(VALUES) == {"INFERD__RUNTIME__INTRA_OP_THREADS": "2"}
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_a_transport_is_inferd_with_one_more_setting(name: str) -> None:
+    inferd, side = KNOWN["inferd"], KNOWN[name]
+
+    assert side.command == inferd.command
+    assert side.environment == {**inferd.environment, "INFERD__SERVER__TRANSPORT": name}
 
 
 def test_the_baselines_are_where_the_commands_say() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.rpc import error_details_pb2, status_pb2
 
 from inferd.config import Envoy, Server
 from inferd.errors import Exhausted, InferdError, Shed
@@ -64,6 +65,15 @@ _MAX_HEADER_LIST_SIZE = 6
 #: What may come at once under a rate limit, at least: arrivals are never evenly spaced.
 _BURST_S = 0.05
 
+_RUNTIME: Plain = {
+    # Envoy takes a client for an attacker and closes its connection once half of its calls are
+    # reset within a second. Ours have deadlines of milliseconds, and reset what is late: under
+    # overload that would cost everybody on the connection their calls, too.
+    "overload.premature_reset_total_stream_count": _UNLIMITED,
+    # Instead: so many calls of one connection, and then the others have their turn.
+    "http.max_requests_per_io_cycle": 64,
+}
+
 SHED = Shed("the server is overloaded", retry_after_s=-1.0)
 RATE_LIMITED = Exhausted("more calls come than the rate limit allows")
 
@@ -83,6 +93,7 @@ _BRIDGED = (
     f"http.{_GRPC}.downstream_cx_tx_bytes_total",
     f"http.{_GRPC}.downstream_rq_overload_close",
     f"http.{_GRPC}.downstream_rq_rx_reset",
+    f"http.{_GRPC}.downstream_rq_too_many_premature_resets",
     f"http.{_GRPC}.downstream_rq_total",
     f"http.{_GRPC}.downstream_rq_tx_reset",
     "http2.goaway_sent",
@@ -124,6 +135,7 @@ def bootstrap(
     return {
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         "static_resources": {"listeners": [_listener(config, manager)]},
+        "layered_runtime": {"layers": [{"name": "inferd", "static_layer": _RUNTIME}]},
         "overload_manager": _overload_manager(config.envoy, admin.parent),
         "stats_config": _statistics(config.envoy),
         "stats_flush_on_admin": True,  # and at no other time
@@ -137,7 +149,7 @@ def printed(bootstrap: Mapping[str, Any]) -> str:
 
 
 def described(services: Iterable[ServiceDescriptor]) -> bytes:
-    """Return a `FileDescriptorSet` of the files of services and of all that these import."""
+    """Return a `FileDescriptorSet`: services, what they import, and the details of errors."""
     files: dict[str, FileDescriptorProto] = {}
 
     def add(file: FileDescriptor) -> None:
@@ -148,8 +160,12 @@ def described(services: Iterable[ServiceDescriptor]) -> bytes:
         files[file.name] = FileDescriptorProto()
         file.CopyToProto(files[file.name])
 
-    for service in services:
-        add(service.file)
+    for file in (
+        *(each.file for each in services),
+        status_pb2.DESCRIPTOR,
+        error_details_pb2.DESCRIPTOR,
+    ):
+        add(file)
     encoded: bytes = FileDescriptorSet(file=files.values()).SerializeToString()
     return encoded
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from inferd.call import Call, Value
 from inferd.config import Server
@@ -29,6 +29,8 @@ from inferd.transport.envoy.messages import ENCODINGS, Messages, compressed, fra
 from inferd.transport.envoy.watch import Receive, Watch, Watched
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Event: TypeAlias = dict[str, Any]
 Scope: TypeAlias = dict[str, Any]
@@ -122,7 +124,7 @@ class Calls:
             _refuse(send, refusal(error))
         except NotGrpc as error:
             _answer_http(send, error)
-        except (Gone, OSError):  # OSError: to send to somebody who has left
+        except Gone:
             pass
         except Exception:
             log.exception("unforeseen error in %s", self._path)
@@ -211,8 +213,7 @@ class Calls:
         try:
             messages = Messages(opened.encoding, self._max_receive_bytes)
             ahead = self._watch.ask(watched, receive)
-            # Shielded, because the host does not look whether what it answers was cancelled.
-            while (event := await asyncio.shield(ahead))["type"] == "http.request":
+            while (event := (await _settled(ahead)).result())["type"] == "http.request":
                 more = event["more_body"]
                 if more:  # ask before `put` waits: that the caller leaves should be heard then, too
                     ahead = self._watch.ask(watched, receive)
@@ -332,12 +333,13 @@ class _Answers:
         self._started = False
 
     async def put(self, frame: bytes) -> None:
-        """Send one message, and wait while the caller does not read. Raises `OSError`."""
+        """Send one message, and wait while the caller does not read. Raises `Gone`."""
         if not self._started:
             self._started = True
             self._send(_start(self.opened.call, self.opened.compression))
         body = {"type": "http.response.body", "body": frame, "more_body": True}
-        await asyncio.shield(self._send(body))  # as in `Calls._read`
+        if (await _settled(asyncio.ensure_future(self._send(body)))).exception() is not None:
+            raise Gone
 
     def end(self) -> None:
         """Send the status."""
@@ -383,6 +385,26 @@ async def answer_unknown(scope: Scope, _: Receive, send: Send) -> None:
 
 
 _NO_METHOD = Refusal(Code.UNIMPLEMENTED, "Method not found!", ())
+
+
+async def _settled(promise: "asyncio.Future[T]") -> "asyncio.Future[T]":
+    """Wait until the host has kept a promise, and leave that alone if we are cancelled.
+
+    The host does not look whether a promise was cancelled, and stumbles. And what it breaks all
+    its promises with is one and the same exception: raised, it would collect the frames of every
+    call whose caller ever left. So it is not raised, but looked at, here or by whoever waits.
+    """
+    waiter = asyncio.get_running_loop().create_future()
+    promise.add_done_callback(partial(_wake, waiter))
+    await waiter
+    return promise
+
+
+def _wake(waiter: "asyncio.Future[None]", promise: "asyncio.Future[Any]") -> None:
+    if not promise.cancelled():
+        promise.exception()  # or it is logged that nobody has looked
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _cancelled(watched: Watched) -> Refusal:

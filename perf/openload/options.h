@@ -1,0 +1,20 @@
+// The command line.
+#pragma once
+
+#include <stdint.h>
+
+enum pattern_name { PATTERN_OPEN, PATTERN_CLOSED, PATTERN_CHURN };
+
+struct options {
+    enum pattern_name pattern;
+    int port;
+    const char *path, *body_file;
+    double rate;  // open: calls per second; churn: sessions per second
+    int concurrency, connections, idle_connections;
+    int64_t count;  // closed: the most calls; churn: the most sessions; 0: no such bound
+    double warmup_s, duration_s, deadline_ms, grace_ms;
+    long seed;
+};
+
+// Reads the command line, or explains itself and exits with code 2.
+struct options options_read(int argc, char **argv);
