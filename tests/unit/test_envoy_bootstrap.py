@@ -134,17 +134,20 @@ def test_there_is_room_for_python_to_refuse_large_metadata(
 
 
 def test_only_what_is_asked_for_stands_before_python() -> None:
-    assert the_filters() == ["pyvoy"]
+    assert the_filters() == ["rbac", "pyvoy"]
     assert the_manager()["codec_type"] == "HTTP2"
     assert the_manager()["route_config"] == {}
-    assert the_filters(cors_origins=("https://shop.example",)) == ["pyvoy"]  # no browser can come
+    assert the_filters(cors_origins=("https://shop.example",)) == [
+        "rbac",
+        "pyvoy",
+    ]  # no browser can come
     assert "access_log" not in the_manager()
 
 
 def test_browsers_are_let_in_on_request() -> None:
     settings = {"grpc_web": True, "cors_origins": ("https://shop.example", "*")}
 
-    assert the_filters(**settings) == ["cors", "grpc_web", "pyvoy"]
+    assert the_filters(**settings) == ["rbac", "cors", "grpc_web", "pyvoy"]
     assert the_manager(**settings)["codec_type"] == "AUTO"
     (host,) = the_manager(**settings)["route_config"]["virtual_hosts"]
     policy = host["typed_per_filter_config"]["envoy.filters.http.cors"]
@@ -183,7 +186,7 @@ def test_the_rate_limit_leaves_room_for_bursts(
 ) -> None:
     filters = the_manager(rate_limit_per_s=per_s, rate_limit_burst=burst)["http_filters"]
 
-    assert filters[0]["typed_config"]["token_bucket"] == bucket
+    assert filters[1]["typed_config"]["token_bucket"] == bucket
 
 
 def test_statistics_that_nobody_sees_are_not_kept() -> None:

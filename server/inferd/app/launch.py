@@ -42,7 +42,7 @@ def choose(transport: Literal["auto", "envoy", "grpcio"]) -> Choice:
     if not missing:
         return Choice(True, "envoy")
     if transport == "envoy":
-        raise ConfigError(f"server.transport is envoy, but {missing}")
+        raise ConfigError([f"server.transport is envoy, but {missing}"])
     return Choice(False, f"grpcio, because {missing}")
 
 

@@ -98,6 +98,8 @@ _MADE: dict[tuple[type[errors.InferdError], str, int | None], Refusal] = {}
 def refusal(error: errors.InferdError) -> Refusal:
     """Return what the caller is told about `error`."""
     message, wait_s = str(error), error.retry_after_s
+    if not message.isascii():  # the name of a file may hold what is no text
+        message = message.encode(errors="replace").decode()
     if len(message) * 4 > MAX_MESSAGE_BYTES:  # no character takes more than four bytes
         message = _cut(message, MAX_MESSAGE_BYTES)
     wait_ms = None if wait_s is None else math.ceil(wait_s * 1000) if wait_s >= 0 else -1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -12,10 +13,13 @@ from inferd.deadline import Clock
 from inferd.services.pipeline import Pipeline
 from inferd.services.routes import Route
 from inferd.services.status import Code, Refusal
+from inferd.transport import sockets
 from inferd.transport.envoy.admin import Admin
 from inferd.transport.envoy.calls import KINDS, Scope, Send, answer_unknown
 from inferd.transport.envoy.shedding import shedding
 from inferd.transport.envoy.watch import Receive, Watch
+
+log = logging.getLogger(__name__)
 
 #: How long Envoy may take to pass the last answers on.
 FLUSH_S = 1.0
@@ -49,6 +53,10 @@ class Application:
         self._wall_clock = wall_clock
         self._answers: dict[str, Answer] = {}
         self._started: Callable[[], Awaitable[None]] | None = None
+        #: The lifespan's task: the host does not hold on to it, and an event loop does not either.
+        self._life: asyncio.Task[Any] | None = None
+        #: Done when Envoy is about to leave.
+        self._leaving: asyncio.Future[Any] | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Return the coroutine that answers one request, or that is the server's life."""
@@ -64,6 +72,9 @@ class Application:
 
         To drain: new calls are refused, clients are told to go (GOAWAY), and calls under way
         have `config.drain_s` to finish before they are cancelled.
+
+        Raises:
+            OSError: the address cannot be listened on; the message names it and says why.
         """
         watch = Watch(self._clock)
         for route in routes:
@@ -74,20 +85,38 @@ class Application:
             self._answers[route.path] = calls.answer
         assert self._started is not None, "to listen is for the lifespan"
         await self._started()
+        port = await self._port(config)
         try:
-            port = await self._admin.listener_port()
             async with shedding(config.envoy.shed_above_busy, pipeline, self._admin.shed):
                 yield port
         finally:
             pipeline.drain()
-            await self._admin.drain()
+            await self._send_away()
             await _within(config.drain_s, pipeline.idle())
             watch.end_all(_STOPPED)
             await pipeline.idle()
             await _within(FLUSH_S, self._admin.flushed())
 
+    async def _port(self, config: Server) -> int:
+        """Wait until Envoy listens, or leaves because it cannot."""
+        assert self._leaving is not None, "to listen is for the lifespan"
+        port = asyncio.create_task(self._admin.listener_port(), name="listener")
+        await asyncio.wait((port, self._leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not port.done():
+            port.cancel()
+            raise sockets.refused(config.host, config.port)
+        return await port
+
+    async def _send_away(self) -> None:
+        try:
+            await self._admin.drain()
+        except Exception:  # whatever keeps Envoy from it, the calls under way are to be finished
+            log.exception("clients could not be told to go")
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
+        self._life = asyncio.current_task()
         await receive()
+        self._leaving = asyncio.ensure_future(receive())
 
         async def started() -> None:
             await send({"type": "lifespan.startup.complete"})

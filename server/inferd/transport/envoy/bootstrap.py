@@ -22,7 +22,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from google.rpc import error_details_pb2, status_pb2
 
 from inferd.config import Envoy, Server
-from inferd.errors import Exhausted, InferdError, Shed
+from inferd.errors import Exhausted, InferdError, Shed, Unimplemented
 from inferd.services.status import refusal
 from inferd.transport import sockets
 from inferd.transport.envoy.headers import metadata_headers
@@ -75,6 +75,7 @@ _RUNTIME: Plain = {
 }
 
 SHED = Shed("the server is overloaded", retry_after_s=-1.0)
+NO_METHOD = Unimplemented("Method not found!")
 RATE_LIMITED = Exhausted("more calls come than the rate limit allows")
 
 _NEEDED = (
@@ -230,6 +231,7 @@ def _connection_manager(
         "local_reply_config": {"mappers": list(_refusals(config.envoy))},
         "route_config": _routes(config.envoy),
         "http_filters": [
+            _typed("envoy.filters.http.rbac", _PATHS_IN_ASCII),
             *_filters(config, descriptors, services),
             _typed("pyvoy", _pyvoy(application, uvloop=config.uvloop)),
         ],
@@ -288,6 +290,20 @@ _HEADERS_LEFT_ALONE: Plain = {
     ],
 }
 
+#: A path that is no text once it is unescaped never gets through pyvoy, and is never answered.
+_PATHS_IN_ASCII: Plain = {
+    "@type": f"{_HTTP}rbac.v3.RBAC",
+    "rules": {
+        "action": "ALLOW",
+        "policies": {
+            "methods": {
+                "permissions": [{"url_path": {"path": {"safe_regex": {"regex": "[!-$&-~]*"}}}}],
+                "principals": [{"any": True}],
+            }
+        },
+    },
+}
+
 _ARRIVAL_NOTED: Plain = {
     "name": "envoy.http.early_header_mutation.header_mutation",
     "typed_config": {
@@ -305,6 +321,8 @@ _ARRIVAL_NOTED: Plain = {
 
 
 def _refusals(envoy: Envoy) -> Iterator[Plain]:
+    # A path in other letters is nobody's: 404 is what gRPC takes for UNIMPLEMENTED.
+    yield {**_refusal(403, NO_METHOD), "status_code": 404}
     yield _refusal(503, SHED)
     if envoy.rate_limit_per_s:
         yield _refusal(429, RATE_LIMITED)
