@@ -121,12 +121,13 @@ class Subject:
 
     def infer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
         question = self.exchange.question(request)
+        self.exchange.inputs(request, question)
         outputs = {
             "y": np.zeros((question.rows, 3), "<f4"),
             "z": np.full((question.rows, 1), b"z", np.object_),
             "h": np.zeros((question.rows, 1), "<f2"),
         }
-        return self.exchange.answer(request.id, question, outputs)
+        return pb.ModelInferResponse.FromString(self.exchange.answer(request.id, question, outputs))
 
 
 @pytest.fixture(scope="module")
@@ -319,3 +320,33 @@ def test_arbitrary_bytes_are_answered_or_refused(subject: Subject, body: bytes) 
         return
 
     check(subject, request)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(request_id=st.text(max_size=300), rows=st.integers(1, 40), words=st.data())
+def test_a_response_put_together_as_bytes_is_the_one_protobuf_would_have_encoded(
+    subject: Subject, request_id: str, rows: int, words: st.DataObject
+) -> None:
+    request = pb.ModelInferRequest(model_name="m")
+    request.inputs.add(name="a", datatype="FP32", shape=[rows, 2])
+    request.inputs.add(name="b", datatype="BYTES", shape=[rows, 1])
+    request.raw_input_contents.extend([bytes(rows * 8), bytes(rows * 4)])
+    question = subject.exchange.question(request)
+    z = words.draw(st.lists(st.binary(max_size=200), min_size=rows, max_size=rows))
+    arrays = {
+        "y": np.arange(rows * 3, dtype="<f4").reshape(rows, 3),
+        "z": np.array([*z, b""], np.object_)[:rows].reshape(rows, 1),
+        "h": np.ones((rows, 1), "<f2"),
+    }
+
+    encoded = subject.exchange.answer(request_id, question, arrays)
+
+    response = pb.ModelInferResponse.FromString(encoded)
+    assert response.SerializeToString() == encoded
+    assert response.id == request_id
+    assert [(each.name, list(each.shape)) for each in response.outputs] == [
+        ("y", [rows, 3]),
+        ("z", [rows, 1]),
+        ("h", [rows, 1]),
+    ]
+    assert list(response.raw_output_contents) == [to_raw(arrays[name]) for name in ("y", "z", "h")]

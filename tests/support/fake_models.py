@@ -75,7 +75,7 @@ class FakeVersion:
 
     async def infer(
         self,
-        inputs: Arrays,
+        inputs: Arrays | Callable[[], Arrays],
         *,
         rows: int,
         outputs: Sequence[str],
@@ -83,10 +83,11 @@ class FakeVersion:
         priority: int = 0,
         timeout_s: float | None = None,
     ) -> Arrays:
-        asked = Asked(dict(inputs), rows, tuple(outputs), call, priority, timeout_s)
+        arrays = inputs() if callable(inputs) else inputs
+        asked = Asked(dict(arrays), rows, tuple(outputs), call, priority, timeout_s)
         self.asked.append(asked)
-        answer = self.run(inputs)
-        arrays: Arrays = await answer if hasattr(answer, "__await__") else answer
+        answer = self.run(arrays)
+        arrays = await answer if hasattr(answer, "__await__") else answer
         return {name: arrays[name] for name in outputs}
 
 

@@ -42,21 +42,11 @@ class Model:
 
 
 def a_batch(model: Model, *values: float, rows: int = 1, outputs: Any = ("y",)) -> Batch:
-    loop = asyncio.get_running_loop()
-    return Batch(
-        [
-            Request(
-                inputs={"x": np.full((rows, 1), value)},
-                outputs=outputs,
-                future=loop.create_future(),
-                rows=rows,
-                deadline=1.0,
-                arrived=0.0,
-            )
-            for value in values
-        ],
-        model.stop(),
-    )
+    requests = [Request(outputs=outputs, rows=rows, deadline=1.0, arrived=0.0) for _ in values]
+    for request, value in zip(requests, values, strict=True):
+        request.inputs = {"x": np.full((rows, 1), value)}
+        request.future = asyncio.get_running_loop().create_future()
+    return Batch(requests, model.stop())
 
 
 def results(batch: Batch) -> list[Any]:

@@ -58,35 +58,52 @@ class PretendInstance:
 
 
 class Fixture:
-    def __init__(self, *, max_batch: int = 4, max_queue: int = 8, guard_s: float = 0.001) -> None:
+    def __init__(
+        self,
+        *,
+        max_batch: int = 4,
+        max_queue: int = 8,
+        guard_s: float = 0.001,
+        inline_below_s: float = 0.0,
+    ) -> None:
         policy = Policy(max_batch=max_batch, max_queue=max_queue, guard_s=guard_s)
         latency = LatencyModel(buckets_of(max_batch))
         latency.seed(1, RUN_S)
         self.instance = PretendInstance()
         self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
         self.loop = asyncio.get_running_loop()
+        self.asked: list[Request] = []
         self.batcher = Batcher(
             Scheduler(policy, latency),
             [self.instance],
             self.statistics,
             run_time=RunTime(buckets_of(max_batch)),
-            inline_below_s=0.0,
+            inline_below_s=inline_below_s,
             guard_s=guard_s,
             clock=self.loop.time,
         )
 
     def ask(self, value: float, *, within_s: float = 1.0) -> Request:
         now = self.loop.time()
-        request = Request(
-            inputs={"x": np.array([value])},
-            outputs=("y",),
-            future=self.loop.create_future(),
-            rows=1,
-            deadline=now + within_s,
-            arrived=now,
-        )
-        self.batcher.submit(request)
+        request = Request(outputs=("y",), rows=1, deadline=now + within_s, arrived=now)
+        request.inputs = {"x": np.array([value])}
+        request.future = self.loop.create_future()
+        self.batcher.admit(request)
         return request
+
+    def ask_like_a_caller(self, value: float) -> Tensors | None:
+        """Return the answer if there is one at once; queue the request if there is none."""
+        now = self.loop.time()
+        request = Request(outputs=("y",), rows=1, deadline=now + 1.0, arrived=now)
+        request.inputs = {"x": np.array([value])}
+        if self.batcher.runs_here(request):
+            answer = self.batcher.run_here(request)
+            if answer is not None:
+                return answer
+        self.batcher.admit(request)
+        request.future = self.loop.create_future()
+        self.asked.append(request)
+        return None
 
     def leave(self, request: Request) -> None:
         request.future.cancel()
@@ -161,18 +178,40 @@ async def test_poison_fails_alone() -> None:
         await requests[1].future
 
 
-async def test_the_late_hear_of_it_before_their_deadline() -> None:
+async def test_when_a_run_takes_too_long_the_late_hear_of_it_before_their_deadline() -> None:
     it = Fixture(max_batch=1)
+    it.instance.takes_s = 0.050
     first = it.ask(1)
     await asyncio.sleep(0.001)
-    second = it.ask(2, within_s=0.015)
+    second = it.ask(2, within_s=0.025)
 
     with pytest.raises(Expired):
         await second.future
 
-    assert it.loop.time() <= 0.016
+    assert it.loop.time() <= 0.026 - RUN_S
     assert await answer(first) == 2
     assert it.instance.batches == [[1]]
+
+
+async def test_nobody_is_given_up_long_before_it_is_too_late() -> None:
+    it = Fixture(max_batch=1, max_queue=64)
+    it.instance.takes_s = 1.0
+    it.ask(0)
+    await asyncio.sleep(0)
+    early: list[float] = []
+
+    async def waits(within_s: float) -> None:
+        request = it.ask(1, within_s=within_s)
+        with pytest.raises(Expired):
+            await request.future
+        early.append(within_s - RUN_S - 0.001 - it.loop.time())
+
+    async with asyncio.TaskGroup() as tasks:
+        for at in range(8):
+            tasks.create_task(waits(0.1 + 0.005 * at))
+
+    assert len(early) == 8
+    assert all(0 <= each <= 0.0015 for each in early), "timers are a millisecond early, once"
 
 
 async def test_a_running_member_is_told_at_its_deadline_and_the_rest_get_answers() -> None:
@@ -189,16 +228,98 @@ async def test_a_running_member_is_told_at_its_deadline_and_the_rest_get_answers
 
 async def test_the_hopeless_and_the_too_many_are_refused_at_once() -> None:
     it = Fixture(max_queue=1)
-    hopeless = it.ask(1, within_s=0.005)
-    await asyncio.sleep(0)
-    requests = [it.ask(value) for value in (2, 3)]
 
     with pytest.raises(Infeasible):
-        await hopeless.future
+        it.ask(1, within_s=0.005)
+    it.ask(2)
     with pytest.raises(Shed, match="Exceeds maximum queue size") as shed:
-        await requests[1].future
-    assert shed.value.retry_after_s == pytest.approx(RUN_S)
+        it.ask(3)
+
+    assert RUN_S <= (shed.value.retry_after_s or 0) <= 1.25 * RUN_S
     assert it.loop.time() == 0.0
+
+
+async def test_who_cannot_be_served_in_time_hears_so_before_the_instance_is_free() -> None:
+    it = Fixture(max_batch=1)
+    it.ask(1)
+    await asyncio.sleep(RUN_S / 2)
+
+    with pytest.raises(Shed, match="too little time") as shed:
+        it.ask(2, within_s=0.012)
+
+    assert it.loop.time() == RUN_S / 2
+    assert shed.value.retry_after_s == -1, "an idle run would not fit any more by then"
+
+
+# -- runs that are shorter than the way to a thread ----------------------------------------
+
+
+async def test_a_short_run_that_comes_alone_happens_at_once() -> None:
+    it = Fixture(inline_below_s=1.0)
+
+    for value in (1, 2, 3):
+        answer = it.ask_like_a_caller(value)
+        assert answer is not None
+        assert answer["y"].tolist() == [value + 1]
+        await asyncio.sleep(0)
+
+    assert it.instance.batches == [[1], [2], [3]]
+    assert it.batcher.waiting() == 0
+
+
+async def test_a_long_run_never_holds_up_the_loop() -> None:
+    it = Fixture(inline_below_s=0.0)
+
+    assert it.ask_like_a_caller(1) is None
+    assert it.instance.batches == []
+
+
+async def test_those_who_come_together_leave_together_without_a_thread() -> None:
+    it = Fixture(inline_below_s=1.0)
+    first = it.ask_like_a_caller(1)
+    others = [it.ask_like_a_caller(value) for value in (2, 3, 4)]
+
+    assert first is not None, "nobody knows yet that more are to come"
+    assert others == [None, None, None]
+    assert [await answer(each) for each in it.asked] == [3, 4, 5]
+    assert it.instance.batches == [[1], [2, 3, 4]]
+    assert it.loop.time() == 0.0
+
+
+async def test_after_a_turn_with_many_the_first_of_the_next_waits_for_company() -> None:
+    it = Fixture(inline_below_s=1.0)
+    for value in (1, 2, 3):
+        it.ask_like_a_caller(value)
+    await asyncio.sleep(0)
+
+    again = [it.ask_like_a_caller(value) for value in (4, 5)]
+    await asyncio.sleep(0)
+    alone = it.ask_like_a_caller(6)
+    await asyncio.sleep(0)
+    alone_again = it.ask_like_a_caller(7)
+
+    assert again == [None, None]
+    assert alone is None, "it comes after many"
+    assert alone_again is not None
+    assert it.instance.batches == [[1], [2, 3], [4, 5], [6], [7]]
+
+
+async def test_poison_that_runs_at_once_is_its_callers_alone() -> None:
+    it = Fixture(inline_below_s=1.0)
+
+    with pytest.raises(ModelFailed, match="13 is not supported"):
+        it.ask_like_a_caller(13)
+    await asyncio.sleep(0)
+
+    assert it.ask_like_a_caller(1) is not None
+
+
+async def test_nothing_runs_at_once_after_the_end() -> None:
+    it = Fixture(inline_below_s=1.0)
+    await it.batcher.drain()
+
+    with pytest.raises(NotReady):
+        it.ask_like_a_caller(1)
 
 
 async def test_draining_answers_everyone_and_then_takes_no_more() -> None:

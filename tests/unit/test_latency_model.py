@@ -12,13 +12,34 @@ def test_buckets_are_powers_of_two_the_largest_and_the_preferred() -> None:
     assert buckets_of(1) == (1,)
 
 
-def test_a_size_is_predicted_by_the_bucket_that_holds_it() -> None:
-    latency = LatencyModel((1, 4, 8))
+def test_between_two_buckets_the_truth_is_in_between() -> None:
+    latency = LatencyModel((4, 8))
     latency.seed(4, 0.004)
     latency.seed(8, 0.008)
 
     assert latency.predict(2) == latency.predict(4) == pytest.approx(0.004)
-    assert latency.predict(5) == pytest.approx(0.008)
+    assert latency.predict(5) == pytest.approx(0.005)
+    assert latency.predict(8) == pytest.approx(0.008)
+
+
+def test_a_bucket_is_believed_while_the_one_below_has_not_been_measured() -> None:
+    latency = LatencyModel((1, 4))
+    latency.seed(4, 0.004)
+
+    assert latency.predict(2) == pytest.approx(0.004)
+
+
+@pytest.mark.parametrize("rows", [5, 6, 7, 8])
+def test_sizes_between_buckets_are_learnt_by_the_nearest_in_proportion(rows: int) -> None:
+    latency = LatencyModel((4, 8))
+    latency.seed(4, 0.004)
+    latency.seed(8, 0.008)
+
+    for _ in range(200):
+        latency.observe(rows, rows * 0.002)
+
+    assert latency.expect(rows) == pytest.approx(rows * 0.002, rel=0.01)
+    assert 0.004 <= latency.expect(4) <= latency.expect(8) <= 0.020
 
 
 def test_more_rows_never_take_less_time() -> None:
@@ -50,3 +71,41 @@ def test_it_follows_a_machine_that_has_become_slower() -> None:
         latency.observe(1, 0.030)
 
     assert latency.predict(1) >= 0.030
+
+
+def test_what_is_expected_has_no_margin() -> None:
+    latency = LatencyModel((1, 2))
+    latency.seed(1, 0.010)
+    latency.seed(2, 0.012)
+    for _ in range(8):
+        latency.observe(1, 0.011)
+
+    assert latency.expect(1) < latency.predict(1)
+    assert latency.rows_per_s() == pytest.approx(2 / latency.predict(2))
+
+
+def test_a_bucket_that_is_not_used_gets_faster_with_those_that_are() -> None:
+    latency = LatencyModel((1, 2))
+    for rows, seconds in ((1, 0.010), (2, 0.012)):
+        latency.seed(rows, seconds)
+    for _ in range(40):
+        latency.observe(2, 0.120)
+        latency.observe(1, 0.100)
+    slow = latency.expect(2)
+
+    for _ in range(60):
+        latency.observe(1, 0.010)
+
+    assert slow == pytest.approx(0.120)
+    assert latency.expect(2) == pytest.approx(0.012, rel=0.1), "nobody would try it otherwise"
+
+
+def test_a_bucket_that_is_not_used_gets_no_slower_with_those_that_are() -> None:
+    latency = LatencyModel((1, 2))
+    for rows, seconds in ((1, 0.010), (2, 0.030)):
+        latency.seed(rows, seconds)
+
+    for _ in range(60):
+        latency.observe(1, 0.020)
+
+    assert latency.expect(2) == pytest.approx(0.030), "trying it will tell"

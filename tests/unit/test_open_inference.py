@@ -27,6 +27,12 @@ def a_call() -> Call:
     return Call("/inference.GRPCInferenceService/ModelInfer", arrived=NOW - 0.5)
 
 
+async def infer(
+    service: OpenInference, request: pb.ModelInferRequest, call: Call
+) -> pb.ModelInferResponse:
+    return pb.ModelInferResponse.FromString(await service.model_infer(request, call))
+
+
 def a_request(model: str = "m", **fields: Any) -> pb.ModelInferRequest:
     return pb.ModelInferRequest(model_name=model, **fields)
 
@@ -59,7 +65,7 @@ def failures(version: FakeVersion) -> dict[str, int]:
 async def refusal_of(version: FakeVersion, request: pb.ModelInferRequest, **config: Any) -> Any:
     """Return the error, having seen that it was counted and nothing was run."""
     with pytest.raises(InferdError) as refused:
-        await serving(version, **config).model_infer(request, a_call())
+        await infer(serving(version, **config), request, a_call())
     assert version.asked == []
     assert failures(version) == {"OTHER": 1}
     assert version.statistics.fail == Duration(1, 500_000_000)
@@ -79,7 +85,7 @@ async def test_a_raw_request_has_a_raw_answer() -> None:
     version = FakeVersion(version="3")
     version.run = lambda inputs: {"y": inputs["x"].sum(axis=1, keepdims=True)}
 
-    response = await serving(version).model_infer(two_floats(2, id="abc"), a_call())
+    response = await infer(serving(version), two_floats(2, id="abc"), a_call())
 
     assert response == pb.ModelInferResponse(
         model_name="m",
@@ -99,7 +105,7 @@ async def test_answers_of_different_sizes_do_not_mix() -> None:
     service = serving(version)
 
     for rows in (1, 3, 1, 2):
-        response = await service.model_infer(two_floats(rows), a_call())
+        response = await infer(service, two_floats(rows), a_call())
         assert list(response.outputs[0].shape) == [rows, 1]
         assert [len(raw) for raw in response.raw_output_contents] == [4 * rows]
         assert response.id == ""
@@ -111,16 +117,14 @@ async def test_the_version_asked_for_answers() -> None:
     service = serving(old, new)
 
     async def answered_by(version: str) -> str:
-        return (
-            await service.model_infer(two_floats(model_version=version), a_call())
-        ).model_version
+        return (await infer(service, two_floats(model_version=version), a_call())).model_version
 
     assert [await answered_by(each) for each in ("", "1", "2", "stable")] == ["2", "1", "2", "1"]
 
 
 async def test_a_model_that_is_not_there_is_told_by_the_models() -> None:
     with pytest.raises(NotFound, match="Request for unknown model: 'q' is not found"):
-        await serving(FakeVersion()).model_infer(a_request("q"), a_call())
+        await infer(serving(FakeVersion()), a_request("q"), a_call())
 
 
 async def test_outputs_come_in_the_order_asked_for() -> None:
@@ -132,7 +136,7 @@ async def test_outputs_come_in_the_order_asked_for() -> None:
         request = two_floats()
         for name in asked:
             request.outputs.add(name=name)
-        return [each.name for each in (await service.model_infer(request, a_call())).outputs]
+        return [each.name for each in (await infer(service, request, a_call())).outputs]
 
     assert await outputs() == ["y", "z", "w"]
     assert await outputs("w", "y") == ["w", "y"]
@@ -178,7 +182,7 @@ async def test_several_inputs_of_all_kinds() -> None:
     add_raw(request, "flag", "BOOL", [1], b"\x01")
     add_raw(request, "half", "FP16", [1, 1], b"\0\x3c")
 
-    await serving(version).model_infer(request, a_call())
+    await infer(serving(version), request, a_call())
 
     inputs = version.asked[0].inputs
     assert {name: array.tolist() for name, array in inputs.items()} == {
@@ -261,7 +265,7 @@ async def test_a_typed_request_has_a_typed_answer() -> None:
         "s": np.array([[b"yes"]], np.object_),
     }
 
-    response = await serving(version).model_infer(typed_floats(1, 2), a_call())
+    response = await infer(serving(version), typed_floats(1, 2), a_call())
 
     assert version.asked[0].inputs["x"].tolist() == [[1, 2]]
     assert [each.contents for each in response.outputs] == [
@@ -275,7 +279,7 @@ async def test_a_typed_request_has_a_typed_answer() -> None:
 async def test_one_output_that_cannot_be_typed_makes_all_raw() -> None:
     outputs = [tensor("y", "FP32", -1, 1), tensor("h", "FP16", -1, 1)]
 
-    response = await serving(FakeVersion(outputs=outputs)).model_infer(typed_floats(1, 2), a_call())
+    response = await infer(serving(FakeVersion(outputs=outputs)), typed_floats(1, 2), a_call())
 
     assert [len(raw) for raw in response.raw_output_contents] == [4, 2]
     assert not any(each.HasField("contents") for each in response.outputs)
@@ -295,7 +299,7 @@ async def test_the_caller_may_choose_how_outputs_travel(
     if for_it is not None:
         output.parameters["binary_data"].bool_param = for_it
 
-    response = await serving(FakeVersion()).model_infer(request, a_call())
+    response = await infer(serving(FakeVersion()), request, a_call())
 
     assert bool(response.raw_output_contents) is raw
     assert response.outputs[0].HasField("contents") is not raw
@@ -308,7 +312,7 @@ async def test_classes_instead_of_numbers() -> None:
     request = two_floats()
     request.outputs.add(name="y").parameters["classification"].int64_param = 2
 
-    response = await serving(version).model_infer(request, a_call())
+    response = await infer(serving(version), request, a_call())
 
     [output] = response.outputs
     assert (output.name, output.datatype, list(output.shape)) == ("y", "BYTES", [1, 2])
@@ -344,7 +348,7 @@ async def test_timeout_and_priority_are_handed_on() -> None:
     request.parameters["timeout"].int64_param = 2500
     request.parameters["priority"].uint64_param = 2
 
-    await serving(version).model_infer(request, a_call())
+    await infer(serving(version), request, a_call())
 
     assert version.asked[0].timeout_s == pytest.approx(0.0025)
     assert version.asked[0].priority == 2
@@ -361,7 +365,7 @@ async def test_reserved_parameters_that_ask_for_nothing_and_unknown_ones_are_fin
     request.parameters["my_own"].double_param = 0.5
     request.inputs[0].parameters["my_own"].string_param = "x"
 
-    response = await serving(version).model_infer(request, a_call())
+    response = await infer(serving(version), request, a_call())
 
     assert version.asked[0].timeout_s is None
     assert not response.parameters
@@ -422,7 +426,7 @@ async def test_sequences_are_refused_by_name(name: str, value: dict[str, Any]) -
 async def test_nan_is_data_unless_the_model_refuses_it(bad: float) -> None:
     request = add_raw(a_request(), "x", "FP32", [1, 2], np.array([0, bad], "<f4").tobytes())
     tolerant = FakeVersion()
-    await serving(tolerant).model_infer(request, a_call())
+    await infer(serving(tolerant), request, a_call())
     assert len(tolerant.asked) == 1
 
     field, text = await violation_of(FakeVersion(parameters={"refuse_nan": "true"}), request)
@@ -440,7 +444,7 @@ async def test_what_the_model_counts_itself_is_not_counted_twice() -> None:
     version.run = shed
 
     with pytest.raises(Shed):
-        await serving(version).model_infer(two_floats(), a_call())
+        await infer(serving(version), two_floats(), a_call())
 
     assert failures(version) == {}
 
@@ -454,7 +458,7 @@ async def test_a_request_that_the_model_finds_invalid_is_counted() -> None:
     version.run = refuse
 
     with pytest.raises(InvalidRequest):
-        await serving(version).model_infer(two_floats(), a_call())
+        await infer(serving(version), two_floats(), a_call())
 
     assert failures(version) == {"OTHER": 1}
 
@@ -462,14 +466,14 @@ async def test_a_request_that_the_model_finds_invalid_is_counted() -> None:
 async def test_a_version_that_was_replaced_is_forgotten() -> None:
     models = FakeModels(FakeVersion())
     service = OpenInference(cast("Any", models), Config(), clock=lambda: NOW)
-    await service.model_infer(two_floats(), a_call())
+    await infer(service, two_floats(), a_call())
 
     models.versions = [FakeVersion(inputs=[tensor("x", "INT32", -1, 2)])]
     for listener in models.listeners:
         listener()
 
     with pytest.raises(InvalidRequest, match="expects 'INT32'"):
-        await service.model_infer(two_floats(), a_call())
+        await infer(service, two_floats(), a_call())
     service.close()
     assert models.listeners == []
 
@@ -500,7 +504,7 @@ class TestSharedMemory:
     async def test_an_input_is_read_from_there(self, regions: Regions) -> None:
         version = FakeVersion()
 
-        response = await serving(version, regions=regions).model_infer(self.a_request(), a_call())
+        response = await infer(serving(version, regions=regions), self.a_request(), a_call())
 
         assert version.asked[0].inputs["x"].tolist() == [[1, 2]]
         assert response.raw_output_contents == [bytes(4)]
@@ -509,7 +513,7 @@ class TestSharedMemory:
         version = FakeVersion(inputs=[tensor("x", "FP32", -1, 2), tensor("w", "UINT8", -1, 1)])
         request = add_raw(self.a_request(), "w", "UINT8", [1, 1], b"\x07")
 
-        await serving(version, regions=regions).model_infer(request, a_call())
+        await infer(serving(version, regions=regions), request, a_call())
 
         assert version.asked[0].inputs["w"].tolist() == [[7]]
 
@@ -518,7 +522,7 @@ class TestSharedMemory:
         request.inputs[0].contents.fp32_contents.append(1)
 
         with pytest.raises(InvalidRequest, match="unexpected 'content' provided when using"):
-            await serving(FakeVersion(), regions=regions).model_infer(request, a_call())
+            await infer(serving(FakeVersion(), regions=regions), request, a_call())
 
     @pytest.mark.parametrize(
         ("byte_size", "offset", "text"),
@@ -535,8 +539,8 @@ class TestSharedMemory:
         self, regions: Regions, byte_size: int, offset: int, text: str
     ) -> None:
         with pytest.raises(InvalidRequest) as refused:
-            await serving(FakeVersion(), regions=regions).model_infer(
-                self.a_request(byte_size, offset), a_call()
+            await infer(
+                serving(FakeVersion(), regions=regions), self.a_request(byte_size, offset), a_call()
             )
 
         assert str(refused.value).startswith(text)
@@ -547,7 +551,7 @@ class TestSharedMemory:
         version = FakeVersion()
 
         with pytest.raises(NotFound, match="Unable to find shared memory region: 'in'"):
-            await serving(version, regions=regions).model_infer(self.a_request(), a_call())
+            await infer(serving(version, regions=regions), self.a_request(), a_call())
 
         assert failures(version) == {"OTHER": 1}
 
@@ -558,7 +562,7 @@ class TestSharedMemory:
         self.in_region(request.outputs.add(name="y").parameters, "out", 8, 4)
         request.outputs.add(name="z")
 
-        response = await serving(version, regions=regions).model_infer(request, a_call())
+        response = await infer(serving(version, regions=regions), request, a_call())
 
         assert np.frombuffer((tmp_path / "out").read_bytes(), "<f4").tolist() == [0, 0, 5, 0]
         assert response.raw_output_contents == [b"", np.array([6], "<f4").tobytes()]
@@ -573,7 +577,7 @@ class TestSharedMemory:
         self.in_region(request.outputs.add(name="y").parameters, "out", 3, 0)
 
         with pytest.raises(InvalidRequest) as refused:
-            await serving(FakeVersion(), regions=regions).model_infer(request, a_call())
+            await infer(serving(FakeVersion(), regions=regions), request, a_call())
 
         assert str(refused.value) == (
             "shared memory size specified with the request for output 'y' (3 bytes) should be "
@@ -593,7 +597,7 @@ class TestSharedMemory:
         request = two_floats()
         self.in_region(request.outputs.add(name="y").parameters, "out", 4, 0)
 
-        await serving(version, regions=regions).model_infer(request, a_call())
+        await infer(serving(version, regions=regions), request, a_call())
 
         assert np.frombuffer((tmp_path / "out").read_bytes(), "<f4").tolist() == [0, 5, 0, 0]
 
@@ -606,4 +610,4 @@ class TestSharedMemory:
             request = two_floats()
             request.inputs[0].parameters[name].CopyFrom(pb.InferParameter(**value))
             with pytest.raises(InvalidRequest, match=text):
-                await serving(FakeVersion(), regions=regions).model_infer(request, a_call())
+                await infer(serving(FakeVersion(), regions=regions), request, a_call())

@@ -52,6 +52,7 @@ class Model:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.takes_s = RUN_S
         self.ran: list[list[Any]] = []
         #: Called when the answers are there and nobody has looked at them yet.
         self.after_run: Callable[[], None] = lambda: None
@@ -67,7 +68,7 @@ class Model:
             done()
             self.after_run()
 
-        asyncio.get_running_loop().call_later(RUN_S, finish)
+        asyncio.get_running_loop().call_later(self.takes_s, finish)
 
     def run_here(self, batch: Batch) -> None:
         self.ran.append([each.inputs for each in batch.requests])
@@ -204,7 +205,7 @@ async def test_when_a_part_fails_the_rest_is_not_run_and_the_call_counts_once() 
 
 @pytest.mark.parametrize(
     ("error", "reason", "within_s"),
-    [(Infeasible, "INFEASIBLE", 0.005), (Expired, "LATE_DROP", 0.025), (Shed, "SHED", 1.0)],
+    [(Infeasible, "INFEASIBLE", 0.005), (Shed, "SHED", 0.025), (Shed, "SHED", 1.0)],
 )
 async def test_a_call_that_gets_no_answer_counts_once_by_the_reason_it_is_told(
     error: type[InferdError], reason: str, within_s: float
@@ -220,6 +221,59 @@ async def test_a_call_that_gets_no_answer_counts_once_by_the_reason_it_is_told(
     assert it.statistics.drops == {reason: 1}
     assert it.statistics.fail.count == it.statistics.failures["REJECTED"] == 1
     assert it.statistics.success.count == 4
+
+
+async def test_a_call_that_is_given_up_counts_once() -> None:
+    it = Fixture()
+    it.model.takes_s = 0.1
+    before = asyncio.create_task(it.ask(numbers(4)))
+    await asyncio.sleep(0)
+
+    with pytest.raises(Expired):
+        await it.ask(numbers(5), call=it.call(within_s=0.045))
+
+    await before
+    assert it.statistics.drops == {"LATE_DROP": 1}
+    assert it.statistics.fail.count == it.statistics.failures["REJECTED"] == 1
+
+
+async def test_the_inputs_of_a_refused_call_are_never_read() -> None:
+    it = Fixture()
+    before = asyncio.create_task(it.ask(numbers(4)))
+    await asyncio.sleep(RUN_S / 2)
+    read: list[str] = []
+
+    def inputs() -> Tensors:
+        read.append("x")
+        return {"x": numbers(1)}
+
+    def call(within_s: float) -> Coroutine[Any, Any, Tensors]:
+        call = it.call(within_s=within_s)
+        return it.version.infer(inputs, rows=1, outputs=(), call=call)
+
+    with pytest.raises(Shed):
+        await call(0.012)
+    assert not read
+    answer = await call(0.1)
+
+    await before
+    assert answer["y"].tolist() == numbers(1).tolist()
+    assert read == ["x"]
+
+
+async def test_inputs_that_cannot_be_read_leave_nothing_in_the_queue() -> None:
+    it = Fixture()
+
+    def inputs() -> Tensors:
+        raise InvalidRequest("not like this")
+
+    with pytest.raises(InvalidRequest):
+        await it.version.infer(inputs, rows=1, outputs=(), call=it.call())
+
+    assert it.batcher.waiting() == 0
+    await it.batcher.drain()
+    assert it.rows_run() == []
+    assert it.statistics.fail.count == 0, "who reads the request counts it"
 
 
 async def test_a_caller_who_leaves_counts_once_and_takes_all_parts_along() -> None:

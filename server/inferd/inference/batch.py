@@ -60,11 +60,11 @@ class Batch:
         try:
             outputs = runner.run(inputs, names, self.stop)
             self.computed = clock()
-            self.results.extend(split(self.requests, dict(zip(names, outputs, strict=True))))
+            self.results = split(self.requests, dict(zip(names, outputs, strict=True)))
         except ModelFailed as error:
             self.computed = clock()
             self.clean = False
-            self.results.extend(self._isolate(error, runner, clock))
+            self.results = self._isolate(error, runner, clock)
         self.ended = clock()
 
     def fail(self, error: ModelFailed, now: float) -> None:
@@ -78,10 +78,9 @@ class Batch:
 
     def _isolate(
         self, error: ModelFailed, runner: Runner, clock: Clock
-    ) -> Sequence[Tensors | ModelFailed]:
+    ) -> list[Tensors | ModelFailed]:
         """Run the halves, down to the one input that fails."""
-        alive = [request for request in self.requests if not request.gone]
-        if len(self.requests) == 1 or not alive:
+        if len(self.requests) == 1 or all(request.gone for request in self.requests):
             return [error] * len(self.requests)
         middle = len(self.requests) // 2
         halves = [

@@ -4,8 +4,9 @@ It has the clock, the futures and the instances; every decision is the scheduler
 Callers in a batch are strangers: whatever happens to one of them - cancelled, late,
 refused, poisonous - the others never notice.
 
-Requests that arrive in the same turn of the event loop are admitted together at its end,
-so that a burst becomes a batch and not a batch of one with a queue behind it.
+A request is admitted, or refused, the moment it arrives; what runs is decided when the turn
+of the event loop is over, so that a burst becomes a batch and not a batch of one with a queue
+behind it. Only what comes alone, turn after turn, runs without waiting for the turn's end.
 """
 
 import asyncio
@@ -13,12 +14,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 from inferd.deadline import Clock
 from inferd.errors import Expired, Infeasible, InferdError, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch, Stopper
-from inferd.inference.request import Request
+from inferd.inference.request import Request, Tensors
 from inferd.inference.scheduling import Drop, Reason, Run, RunTime, Scheduler
 from inferd.telemetry.statistics import ModelStatistics
 
@@ -87,7 +88,9 @@ class Batcher:
         self._clock = clock
         self._tracer = tracer
         self._loop = asyncio.get_running_loop()
-        self._arrivals: list[Request] = []
+        #: Requests admitted in this turn of the loop, and whether there were more in the last.
+        self._this_turn = 0
+        self._in_bulk = False
         self._active: list[_Active] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -99,27 +102,24 @@ class Batcher:
 
     def waiting(self) -> int:
         """Return the requests that have not left the queue."""
-        return len(self._scheduler) + len(self._arrivals)
+        return len(self._scheduler)
 
-    def submit(self, request: Request, *, more: bool = False) -> None:
-        """Take in a request; its future gets the answer, or the reason for none.
+    def admit(self, request: Request) -> None:
+        """Queue a request, or raise why not. It needs no tensors before it is looked at.
 
-        `more` says that others follow at once: then it does not run on the event loop,
-        which would not be heard of again until all of them have been run.
+        That is after the caller has given up the event loop: by then it has its inputs, and
+        a future, which gets the answer, or the reason for none.
         """
         if self._closed:
-            raise NotReady("the model version has been unloaded", retry_after_s=None)
-        if not more and self._runs_here(request) and self._run_here(request):
-            return
-        if not self._arrivals:
-            self._loop.call_soon(self._look_now)
-        self._arrivals.append(request)
+            raise _closed()
+        drop = self._scheduler.enter(self._clock(), request)
+        if drop is not None:
+            raise _error_of(drop)
+        self._count_in_turn()
 
     def cancel(self, request: Request) -> None:
-        """Forget a request whose caller has gone. Its future is done."""
-        if request in self._arrivals:
-            self._arrivals.remove(request)
-        elif not self._scheduler.cancel(request):
+        """Forget a request whose caller has gone."""
+        if not self._scheduler.cancel(request):
             self._stop_if_deserted(request)
         self._notice_drained()
 
@@ -132,31 +132,39 @@ class Batcher:
         if self._timer:
             self._timer.cancel()
 
-    # -- one look: admit, drop, run ----------------------------------------------
+    # -- one look: drop, run ---------------------------------------------------------
 
-    def _look_now(self) -> None:
-        self._look(self._clock())
+    def _count_in_turn(self) -> None:
+        if not self._this_turn:
+            self._loop.call_soon(self._turn_over)
+        self._this_turn += 1
+
+    def _turn_over(self) -> None:
+        self._in_bulk = self._this_turn > 1
+        self._this_turn = 0
+        if len(self._scheduler):
+            self._look(self._clock())
 
     def _look(self, now: float) -> None:
-        if self._arrivals:
-            arrivals, self._arrivals = self._arrivals, []
-            self._refuse(self._scheduler.admit(now, arrivals))
         self._refuse(self._scheduler.drop_late(now))
         self._expire_running(now)
-        while self._idle and len(self._scheduler) and (run := self._scheduler.pick(now)):
+        while self._idle and (run := self._scheduler.pick(now)):
             now = self._clock()  # what was decided may have been decided a little ahead of time
             self._start(run, now)
         self._set_timer(now)
         self._notice_drained()
 
     def _start(self, run: Run, now: float) -> None:
-        instance = self._idle.pop()
         run.picked_at = now
-        requests = [ticket for ticket in run.tickets if isinstance(ticket, Request)]
+        requests = cast(Sequence[Request], run.tickets)
         for request in requests:
             request.picked = now
+        if self._is_short(run.rows):
+            self._settle(run, self._run_on_loop(requests))
+            return
+        instance = self._idle.pop()
         batch = Batch(requests, instance.stopper())
-        active = _Active(run, batch, instance, min(request.deadline for request in requests))
+        active = _Active(run, batch, instance, min([each.deadline for each in requests]))
         self._active.append(active)
         instance.submit(batch, partial(self._come_back, active))
 
@@ -164,59 +172,82 @@ class Batcher:
         self._active.remove(active)
         self._idle.append(active.instance)
         self._settle(active.run, active.batch)
-        self._look_now()
+        self._look(self._clock())
 
-    # -- the short way: no queue, no thread ---------------------------------------
+    # -- the short way: no thread, and for those who come alone no queue --------------
 
-    def _runs_here(self, request: Request) -> bool:
-        """Whether the run is shorter than the way to a thread, and nothing else is going on."""
-        return (
-            self._run_time.predict(request.rows) < self._inline_below_s
-            and not self._arrivals
-            and not self._active
+    def _is_short(self, rows: int) -> bool:
+        """Whether a run takes less than the way to a thread and back."""
+        return self._run_time.predict(rows) < self._inline_below_s
+
+    def runs_here(self, request: Request) -> bool:
+        """Whether to run a request at once: it is short and, as far as is known, alone."""
+        return not (self._this_turn or self._in_bulk or self._active) and self._is_short(
+            request.rows
         )
 
-    def _run_here(self, request: Request) -> bool:
-        """Run one request on the event loop, or return False if it must wait after all."""
+    def run_here(self, request: Request) -> Tensors | None:
+        """Run one request on the event loop, now, or return None if it must wait after all.
+
+        Raises why there is no answer.
+        """
+        if self._closed:
+            raise _closed()
         now = self._clock()
         run = self._scheduler.run_at_once(now, request)
         if run is None:
-            return False
+            return None
+        self._count_in_turn()
         if isinstance(run, Drop):
-            self._refuse((run,))
-            return True
-        instance = self._idle[-1]
+            raise _error_of(run)
         request.picked = now
+        batch = self._run_on_loop((request,))
+        self._ran_here += 1
+        self._learn(run, batch, learn=self._ran_here % LEARN_EVERY == 0)
+        request.run_began, request.run_ended = batch.assembled, batch.computed
+        result = batch.results[0]
+        if isinstance(result, ModelFailed):
+            raise ModelFailed(str(result))
+        return result
+
+    def _run_on_loop(self, requests: Sequence[Request]) -> Batch:
+        instance = self._idle[-1]
         # Nobody can leave while the loop is busy: one that is never used does for all.
         self._never = self._never or instance.stopper()
-        batch = Batch((request,), self._never)
+        batch = Batch(requests, self._never)
         instance.run_here(batch)
-        self._ran_here += 1
-        self._settle(run, batch, learn=self._ran_here % LEARN_EVERY == 0)
-        return True
+        return batch
 
     # -- what came of it ------------------------------------------------------------
 
-    def _settle(self, run: Run, batch: Batch, *, learn: bool = True) -> None:
+    def _settle(self, run: Run, batch: Batch) -> None:
         """Learn from a batch that has been run, and answer its members."""
+        now = self._learn(run, batch)
+        began, ended = batch.assembled, batch.computed
+        for request, result in zip(batch.requests, batch.results, strict=True):
+            request.run_began, request.run_ended = began, ended
+            future = request.future
+            if future.done():
+                continue
+            if isinstance(result, ModelFailed):
+                future.set_exception(ModelFailed(str(result)))
+            elif now > request.deadline:
+                future.set_exception(_late())
+            else:
+                future.set_result(result)
+        # Runs when all of them have been resumed, and have sent their answers.
+        self._loop.call_soon(self._answered, now)
+
+    def _answered(self, since: float) -> None:
+        self._scheduler.answered(self._clock() - since)
+
+    def _learn(self, run: Run, batch: Batch, *, learn: bool = True) -> float:
+        """Give the scheduler a run back, and count the batch. Returns the time."""
         now = self._clock()
         learn = learn and batch.clean
         self._scheduler.finished(now, run, learn=learn)
         if learn:
             self._run_time.observe(run.rows, batch.computed - batch.assembled)
-        self._record(run, batch)
-        for request, result in zip(batch.requests, batch.results, strict=True):
-            request.run_began, request.run_ended = batch.assembled, batch.computed
-            if request.gone:
-                continue
-            if isinstance(result, ModelFailed):
-                request.future.set_exception(ModelFailed(str(result)))
-            elif now > request.deadline:
-                request.future.set_exception(_late())
-            else:
-                request.future.set_result(result)
-
-    def _record(self, run: Run, batch: Batch) -> None:
         self._statistics.batch_done(
             size=len(batch.requests),
             rows=run.rows,
@@ -225,11 +256,14 @@ class Batcher:
             infer_s=batch.computed - batch.assembled,
             output_s=batch.ended - batch.computed,
         )
-        if self._tracer is None:
-            return
+        if self._tracer is not None:
+            self._trace(self._tracer, run, batch)
+        return now
+
+    def _trace(self, tracer: BatchTracer, run: Run, batch: Batch) -> None:
         spans = [request.span for request in batch.requests if request.span is not None]
         if spans:
-            self._tracer.batch(
+            tracer.batch(
                 self._statistics.model,
                 self._statistics.version,
                 spans,
@@ -243,8 +277,8 @@ class Batcher:
 
     def _refuse(self, drops: Sequence[Drop]) -> None:
         for drop in drops:
-            request = drop.ticket
-            if isinstance(request, Request) and not request.gone:
+            request = cast(Request, drop.ticket)
+            if not request.gone:
                 request.future.set_exception(_error_of(drop))
 
     def _expire_running(self, now: float) -> None:
@@ -281,7 +315,8 @@ class Batcher:
         if self._timer:
             self._timer.cancel()
         self._timer_at = wake
-        delay = max(0.0, wake - now - TIMER_RESOLUTION_S)
+        # From the clock: `now` may be ahead of it, and the next `now` would be further ahead.
+        delay = max(0.0, wake - self._clock() - TIMER_RESOLUTION_S)
         self._timer = self._loop.call_later(delay, self._ring)
 
     def _ring(self) -> None:
@@ -294,12 +329,19 @@ class Batcher:
             self._drained.set()
 
 
+def _closed() -> InferdError:
+    return NotReady("the model version has been unloaded", retry_after_s=None)
+
+
 def _late() -> InferdError:
     return Expired("the answer would have come after the deadline")
 
 
 def _error_of(drop: Drop) -> InferdError:
     match drop.reason:
+        case Reason.SHED:
+            text = "the requests before this one leave it too little time"
+            return Shed(text, retry_after_s=drop.retry_after_s)
         case Reason.INFEASIBLE:
             return Infeasible("the time left until the deadline is shorter than a run of the model")
         case Reason.QUEUE_FULL:

@@ -1,15 +1,20 @@
 """One request to a model, from admission to its answer."""
 
 import asyncio
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
 from inferd.inference.scheduling import Ticket
 
-Tensors = Mapping[str, NDArray[Any]]
+Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays by name; the first dimension counts rows if the model batches."""
+
+Inputs: TypeAlias = Tensors | Callable[[], Tensors]
+"""Tensors, or what makes them: asked only once the request has been admitted."""
+
+_NOT_READ: Tensors = {}
 
 
 class Request(Ticket):
@@ -17,24 +22,32 @@ class Request(Ticket):
 
     __slots__ = ("future", "inputs", "outputs", "picked", "run_began", "run_ended", "span")
 
+    future: "asyncio.Future[Tensors]"
+    """Set before anybody is let near the loop again, for all but those who run at once."""
+
     def __init__(
         self,
         *,
-        inputs: Tensors,
         outputs: tuple[str, ...],
-        future: "asyncio.Future[Tensors]",
         rows: int,
         deadline: float,
         arrived: float,
+        within_s: float | None = None,
         key: Hashable = None,
         level: int = 0,
         span: object | None = None,
     ) -> None:
-        super().__init__(rows=rows, deadline=deadline, arrived=arrived, key=key, level=level)
-        self.inputs = inputs
+        # All of the ticket here, too: there is one of these for every call.
+        self.rows = rows
+        self.deadline = deadline
+        self.arrived = arrived
+        self.within_s = deadline - arrived if within_s is None else within_s
+        self.key = key
+        self.level = level
+        self.sequence = 0
+        self.inputs = _NOT_READ
         #: Names of the outputs wanted, in order.
         self.outputs = outputs
-        self.future = future
         self.span = span
         #: When it left the queue, and when its model's run began and ended.
         self.picked = self.run_began = self.run_ended = 0.0

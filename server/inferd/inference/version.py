@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from inferd.call import Call
 from inferd.deadline import Clock, Deadline
-from inferd.errors import Expired, InferdError, InvalidRequest, ModelFailed
+from inferd.errors import (
+    DeadlineExceeded,
+    Expired,
+    InvalidRequest,
+    ModelFailed,
+    Unavailable,
+)
 from inferd.inference.batcher import Batcher
 from inferd.inference.repository.model_config import ModelConfig
-from inferd.inference.request import Request, Tensors
+from inferd.inference.request import Inputs, Request, Tensors
 from inferd.inference.scheduling import Policy
 from inferd.inference.worker import Worker
 from inferd.runtime.signature import Signature
@@ -62,6 +68,12 @@ class ModelVersion:
         #: When a request last asked for it, monotonic seconds.
         self.last_used = clock()
         self._policy = policy
+        #: Whether a request without wishes has more than its caller's deadline to be told by.
+        self._particular = bool(
+            policy.levels
+            or policy.default_limits.timeout_s
+            or any(each.timeout_s for each in policy.limits.values())
+        )
         self._batcher = batcher
         self._workers = workers
         self._default_deadline_s = default_deadline_s
@@ -85,7 +97,7 @@ class ModelVersion:
 
     async def infer(
         self,
-        inputs: Tensors,
+        inputs: Inputs,
         *,
         rows: int,
         outputs: Sequence[str],
@@ -95,33 +107,45 @@ class ModelVersion:
     ) -> Tensors:
         """Return the named outputs (all, if none is named) for inputs that have been checked.
 
-        `rows` is the size of the first dimension, or 1 for a model that does not batch. More
-        rows than fit into a batch are run in parts. BF16 is an array of its bits, BYTES an
-        array of `bytes`.
+        `inputs` may be what makes them: a refusal then costs no more than the asking. `rows` is
+        the size of the first dimension, or 1 for a model that does not batch. More rows than
+        fit into a batch are run in parts. BF16 is an array of its bits, BYTES an array of
+        `bytes`.
 
-        Raises `InvalidRequest`, `Infeasible`, `Shed`, `Expired`, `NotReady` or `ModelFailed`.
+        Raises `InvalidRequest`, `Infeasible`, `Shed`, `Expired`, `NotReady` or `ModelFailed`,
+        and what `inputs` raises.
         """
         self.last_used = now = self._clock()
-        level = self._level(priority)
-        deadline = self._deadline(call.deadline, level, timeout_s, now).at
-        if self._text_in:
-            inputs = _with_text(inputs)
+        level, deadline = 0, call.deadline
+        if self._particular or timeout_s is not None or deadline.unlimited:
+            level = self._level(priority)
+            deadline = self._deadline(deadline, level, timeout_s, now)
         wanted = tuple(outputs) or self._all_outputs
+        parts = (rows,) if rows <= self._max_rows else self._parts(rows)
         requests = [
             Request(
-                inputs=part,
                 outputs=wanted,
-                future=self._loop.create_future(),
-                rows=part_rows,
-                deadline=deadline,
+                rows=each,
+                deadline=deadline.at,
                 arrived=now,
-                key=self._key(part) if self._mixed_shapes else None,
+                within_s=deadline.at - call.arrived,
                 level=level,
                 span=call.span,
             )
-            for part, part_rows in self._parts(inputs, rows)
+            for each in parts
         ]
-        result = _joined(await self._answers(requests, rows, call), wanted)
+        try:
+            if len(requests) == 1:
+                result = self._at_once(requests[0], inputs) or await requests[0].future
+            else:
+                result = _joined(await self._all_of(requests, inputs), wanted)
+            now = self._clock()
+            _require_in_time(now, deadline)
+        except BaseException as error:
+            self._give_up(requests)
+            self._count(error, call)
+            raise
+        self._record(requests, rows, call, now)
         return _with_bytes(result) if self._text_out else result
 
     async def drain(self) -> None:
@@ -130,59 +154,86 @@ class ModelVersion:
         for worker in self._workers:
             await asyncio.to_thread(worker.close, timeout_s=THREAD_END_S)
 
-    async def _answers(self, requests: Sequence[Request], rows: int, call: Call) -> list[Tensors]:
-        try:
-            for request in requests:
-                self._batcher.submit(request, more=len(requests) > 1)
-            answers = [await request.future for request in requests]
-            now = self._clock()
-            _require_in_time(requests[0], now)
-        except BaseException as error:
-            for request in requests:
-                self._forget(request)
-            self._count(error, call)
-            raise
-        self._record(requests, rows, call, now)
-        return answers
+    def _at_once(self, request: Request, inputs: Inputs) -> Tensors | None:
+        """Return the answer to a request, or None: then it is queued, and its future gets it.
+
+        The inputs are read as late as can be.
+        """
+        batcher = self._batcher
+        here = batcher.runs_here(request)
+        if here:
+            self._hand_out(inputs, (request,))
+            answer = batcher.run_here(request)
+            if answer is not None:
+                return answer
+        elif self._mixed_shapes:
+            self._hand_out(inputs, (request,))
+        batcher.admit(request)
+        request.future = self._loop.create_future()
+        if not (here or self._mixed_shapes):
+            self._hand_out(inputs, (request,))
+        return None
+
+    async def _all_of(self, requests: Sequence[Request], inputs: Inputs) -> list[Tensors]:
+        """Return the answers to the parts of a request that no batch can hold."""
+        if self._mixed_shapes:
+            self._hand_out(inputs, requests)
+        for request in requests:
+            self._batcher.admit(request)
+            request.future = self._loop.create_future()
+        if not self._mixed_shapes:
+            self._hand_out(inputs, requests)
+        return [await request.future for request in requests]
+
+    def _hand_out(self, inputs: Inputs, requests: Sequence[Request]) -> None:
+        """Give every request its part of the inputs."""
+        tensors = inputs() if callable(inputs) else inputs
+        if self._text_in:
+            tensors = _with_text(tensors)
+        at = 0
+        for request in requests:
+            request.inputs = tensors
+            if len(requests) > 1:
+                end = at + request.rows
+                request.inputs = {name: array[at:end] for name, array in tensors.items()}
+                at = end
+            if self._mixed_shapes:
+                request.key = _key(request.inputs)
 
     def _count(self, error: BaseException, call: Call) -> None:
-        """Count a call without an answer: here, because a call in parts fails once."""
+        """Count a call without an answer: here, because a call in parts fails once.
+
+        What the caller got wrong is counted by whoever speaks its language.
+        """
         took_s = self._clock() - call.arrived
-        if isinstance(error, ModelFailed):
-            self.statistics.failed(error.reason, took_s)
-        elif isinstance(error, InferdError):
+        if isinstance(error, Unavailable | DeadlineExceeded):
             self.statistics.dropped(error.reason, took_s)
+        elif isinstance(error, ModelFailed):
+            self.statistics.failed(error.reason, took_s)
         elif isinstance(error, asyncio.CancelledError):
             self.statistics.dropped("CANCELLED", took_s)
 
-    def _forget(self, request: Request) -> None:
-        """Leave nothing behind of a request whose caller has gone."""
-        future = request.future
-        if not future.done():
-            future.cancel()
-        elif not future.cancelled():
-            future.exception()  # seen: a part that failed after another one had
-            return
-        self._batcher.cancel(request)
+    def _give_up(self, requests: Sequence[Request]) -> None:
+        """Leave nothing behind of requests whose caller gets no answer."""
+        for request in requests:
+            if not request.sequence:
+                continue  # it has never been admitted
+            future = request.future
+            if not future.done():
+                future.cancel()
+            elif not future.cancelled():
+                future.exception()  # seen: a part that failed after another one had
+                continue
+            self._batcher.cancel(request)
 
-    def _parts(self, inputs: Tensors, rows: int) -> list[tuple[Tensors, int]]:
+    def _parts(self, rows: int) -> list[int]:
+        """Return the rows of each part of a request that no batch can hold."""
         step = self._max_rows
-        if rows <= step:
-            return [(inputs, rows)]
         most = step * self._policy.max_queue
         if rows > most:
             text = f"{rows} rows for model '{self.name}', at most {most} fit into its queue"
             raise InvalidRequest(text, field="inputs")
-        return [
-            ({name: array[at : at + step] for name, array in inputs.items()}, min(step, rows - at))
-            for at in range(0, rows, step)
-        ]
-
-    def _key(self, inputs: Tensors) -> Hashable:
-        """Return what requests must have in common to share a batch."""
-        if not self._mixed_shapes:
-            return None
-        return tuple((name, inputs[name].shape[1:]) for name in sorted(inputs))
+        return [min(step, rows - at) for at in range(0, rows, step)]
 
     def _level(self, priority: int) -> int:
         levels = self._policy.levels
@@ -231,14 +282,17 @@ class ModelVersion:
             ]
 
 
-def _require_in_time(request: Request, now: float) -> None:
-    if now > request.deadline:
+def _require_in_time(now: float, deadline: Deadline) -> None:
+    if now > deadline.at:
         raise Expired("the answer was ready after the deadline")
 
 
+def _key(inputs: Tensors) -> Hashable:
+    """Return what requests must have in common to share a batch."""
+    return tuple((name, inputs[name].shape[1:]) for name in sorted(inputs))
+
+
 def _joined(parts: list[Tensors], wanted: Sequence[str]) -> Tensors:
-    if len(parts) == 1:
-        return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
 

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
 from inferd.inference.batch import Batch, Runner, Stopper
+from inferd.telemetry.threads import name_this_thread
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Worker:
             del self._runner
 
     def _serve(self) -> None:
+        name_this_thread(self._thread.name)
         for batch, done in iter(self._jobs.get, None):
             self.run_here(batch)
             with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits

@@ -1,16 +1,13 @@
 """Earliest deadline first, in batches, and never a run for a caller who is already lost.
 
-An idle instance takes what is there at once. When the tightest deadline cannot afford the
-largest batch, the size that loses the fewest callers wins; between equals, the one that
-serves most rows per second. Requests that a batch would make late stay in the queue, until
-they can no longer be answered in time even alone: then they are dropped, before their
-deadline, so that their callers learn it while it still helps.
+Who arrives is told at once when the answer would come too late: when not even an idle
+instance could make it, or when those who go first leave too little time (`forecast`).
 
-Those who are here are not all who come. When more arrives than can be served, a second has
-a price: the callers that a more efficient batch would have served in it. Without that
-price small batches save the few who are nearly late, over and over, at the cost of the many
-who are still to come; head-limited batches (Clipper, NSDI 2017) shrink to one that way and
-goodput collapses. With it, overload has the batch sizes of Nexus' window drop (SOSP 2019).
+An idle instance takes what is there at once. When the tightest deadline cannot afford the
+largest batch, the size that loses the fewest callers wins (`sizes`). Requests that a batch
+would make late stay in the queue, until they can no longer be answered in time even alone:
+then they are dropped, before their deadline, so that their callers learn it while it still
+helps.
 """
 
 import math
@@ -18,22 +15,28 @@ from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 
+from inferd.inference.scheduling.arrivals import Arrivals
+from inferd.inference.scheduling.forecast import Forecast
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.sizes import Crowd, Sizes
 from inferd.inference.scheduling.ticket import Ticket
+from inferd.inference.scheduling.way_home import WayHome
 
 #: How long predictions are believed that nothing confirms.
 RELAX_AFTER_S = 1.0
-#: How many batches ahead the comparison of sizes looks.
-HORIZON = 8
-#: How long the arrival rate remembers.
-MEMORY_S = 0.05
-#: The share of the capacity from which on time is dear, and at which it is at its dearest.
-CALM, PRESSED = 0.9, 1.0
+#: Who is told to come back later is told up to so much more, or all would come at once.
+SPREAD = 0.25
+#: Its multiples are spread evenly, modulo 1, however many there are.
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 Entry = tuple[int, float, int, Ticket]
 """A queue entry in its order: priority level, deadline (or arrival), sequence, ticket."""
+
+
+_DEADLINE = itemgetter(1)
 
 
 class Reason(StrEnum):
@@ -41,6 +44,7 @@ class Reason(StrEnum):
 
     QUEUE_FULL = "QUEUE_FULL"
     INFEASIBLE = "INFEASIBLE"
+    SHED = "SHED"
     LATE_DROP = "LATE_DROP"
 
 
@@ -62,24 +66,10 @@ class Run:
     rows: int
     picked_at: float
     predicted_s: float
-    #: Why the batch was closed: full, idle, delay, deadline.
+    #: Why the batch was closed: full, idle, preferred, delay, deadline.
     closed: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Crowd:
-    """Requests that could share a batch and cannot all be in time."""
-
-    #: Ascending.
-    deadlines: Sequence[float]
-    #: On average.
-    rows_each: float
-    #: How many of them an instance can serve in a second.
-    capacity: float
-    #: How dear time is, from 0 to 1.
-    pressure: float
-    #: How likely it is that somebody who is lost would have been served otherwise.
-    chance: float
+    #: When it was expected to end, at the time it was picked.
+    ends_at: float
 
 
 class Scheduler:
@@ -88,18 +78,26 @@ class Scheduler:
     def __init__(self, policy: Policy, latency: LatencyModel) -> None:
         self._policy = policy
         self._latency = latency
+        self._slots = 1 if policy.preserve_ordering else policy.instances
+        self._arrivals = Arrivals()
+        self._home = WayHome(policy.guard_s)
+        self._forecast = Forecast(policy, latency, self._arrivals, self._home, slots=self._slots)
+        self._sizes = Sizes(policy, latency, self._home)
         self._queue: list[Entry] = []
         self._rows = 0
         self._sequence = 0
-        self._running = 0
+        #: When the runs under way were expected to end, in order.
+        self._ends: list[float] = []
         #: When a run last taught the latency model something.
         self._learnt_at = -math.inf
-        #: Requests waiting in each priority level.
+        #: Requests waiting in each priority level, and whether any level has a limit of its own.
         self._waiting = [0] * (policy.levels + 1)
-        self._offered = 0
-        self._offered_since = 0.0
-        self._rows_per_s = 0.0
-        self._slots = 1 if policy.preserve_ordering else policy.instances
+        self._limited = any(
+            each.max_queue for each in (policy.default_limits, *policy.limits.values())
+        )
+        self._ordered_by_deadline = not policy.levels and not policy.preserve_ordering
+        #: Moves around between 0 and 1 with everyone who is sent away.
+        self._spread = 0.0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -107,11 +105,29 @@ class Scheduler:
     @property
     def running(self) -> int:
         """Batches handed out and not finished."""
-        return self._running
+        return len(self._ends)
 
     def admit(self, now: float, tickets: Iterable[Ticket]) -> list[Drop]:
         """Take in what has arrived since the last look; return what is refused."""
-        return [drop for ticket in tickets if (drop := self._refusal(now, ticket))]
+        return [drop for ticket in tickets if (drop := self.enter(now, ticket))]
+
+    def enter(self, now: float, ticket: Ticket) -> Drop | None:
+        """Admit one ticket, or say why not."""
+        if self._is_infeasible(now, ticket):
+            return Drop(ticket, Reason.INFEASIBLE)
+        self._arrivals.note(now, ticket.rows, ticket.within_s)
+        queue, sequence = self._queue, self._sequence + 1
+        entry = self._entry(ticket, sequence)
+        at = len(queue) if not queue or queue[-1] < entry else bisect_left(queue, entry)
+        if not self._leaves_at_once(now, ticket):
+            refusal = self._refusal(now, ticket, at)
+            if refusal is not None:
+                return refusal
+        ticket.sequence = self._sequence = sequence
+        queue.insert(at, entry)
+        self._rows += ticket.rows
+        self._waiting[ticket.level] += 1
+        return None
 
     def run_at_once(self, now: float, ticket: Ticket) -> Run | Drop | None:
         """Return a run of `ticket` alone: `admit` and `pick` in one, where no queue is needed.
@@ -119,13 +135,12 @@ class Scheduler:
         Or why it is refused; or None where that is not so simple: others wait, no instance is
         idle, or it should wait for company.
         """
-        if self._queue or self._running >= self._slots or self._policy.max_delay_s:
+        if self._queue or len(self._ends) >= self._slots or self._policy.max_delay_s:
             return None
         if self._is_infeasible(now, ticket):
             return Drop(ticket, Reason.INFEASIBLE)
-        self._offered += ticket.rows
-        self._running += 1
-        return Run((ticket,), ticket.rows, now, self._latency.predict(ticket.rows), "idle")
+        self._arrivals.note(now, ticket.rows, ticket.within_s)
+        return self._run(now, (ticket,), ticket.rows, "idle")
 
     def _is_infeasible(self, now: float, ticket: Ticket) -> bool:
         if self._last_start(ticket) >= now:
@@ -133,22 +148,51 @@ class Scheduler:
         self._doubt(now)
         return self._last_start(ticket) < now
 
-    def _refusal(self, now: float, ticket: Ticket) -> Drop | None:
-        """Queue a ticket, or say why not."""
-        if self._is_infeasible(now, ticket):
-            return Drop(ticket, Reason.INFEASIBLE)
-        self._offered += ticket.rows
-        if len(self._queue) >= self._policy.max_queue or self._level_is_full(ticket.level):
-            drain_s = self._drain_s()
-            return Drop(
-                ticket, Reason.QUEUE_FULL, -1 if now + drain_s > ticket.deadline else drain_s
-            )
-        self._sequence += 1
-        ticket.sequence = self._sequence
-        insort(self._queue, self._entry(ticket))
-        self._rows += ticket.rows
-        self._waiting[ticket.level] += 1
-        return None
+    def _leaves_at_once(self, now: float, ticket: Ticket) -> bool:
+        """Whether an idle instance can take it, and in time, with all who wait.
+
+        The quick answer, and while there is no overload nearly always the right one. Whoever
+        is alone with an idle instance has been found feasible.
+        """
+        if len(self._ends) >= self._slots:
+            return False
+        rows = self._rows + ticket.rows
+        if rows == ticket.rows:
+            return True
+        return (
+            rows <= self._policy.max_batch
+            and len(self._queue) < self._policy.max_queue
+            and not self._limited
+            and now + self._latency.predict(rows) + self._home.seconds <= ticket.deadline
+        )
+
+    def _refusal(self, now: float, ticket: Ticket, at: int) -> Drop | None:
+        """Say why a ticket cannot wait at this place of the queue, if it cannot."""
+        policy, waiting = self._policy, len(self._queue)
+        if waiting >= policy.max_queue or (self._limited and self._level_is_full(ticket.level)):
+            return self._turn_away(now, ticket, Reason.QUEUE_FULL, self._drain_s())
+        finish = self._forecast.finish(now, ticket.rows, self._ahead(now, at), self._ends)
+        late_s = finish + self._home.seconds - ticket.deadline
+        return self._turn_away(now, ticket, Reason.SHED, late_s) if late_s > 0 else None
+
+    def _ahead(self, now: float, at: int) -> float:
+        """Return the rows that go before a place in the queue.
+
+        Where who is let in is to be served, those do not count whom a delay has made too late
+        for a full batch: smaller ones for their sake would make everyone else late.
+        """
+        if at and self._ordered_by_deadline:
+            back = self._forecast.next_full(now, self._ends) + self._home.seconds
+            if self._queue[0][1] < back and self._forecast.strict:
+                at = max(0, at - bisect_left(self._queue, back, key=_DEADLINE))
+        waiting = len(self._queue)
+        return at if self._rows == waiting else at * self._rows / waiting
+
+    def _turn_away(self, now: float, ticket: Ticket, reason: Reason, wait_s: float) -> Drop:
+        """Refuse a ticket that could be admitted in `wait_s`, if it has so much time."""
+        self._spread = (self._spread + GOLDEN) % 1.0
+        wait_s *= 1.0 + SPREAD * self._spread
+        return Drop(ticket, reason, wait_s if now + wait_s <= self._last_start(ticket) else -1.0)
 
     def _level_is_full(self, level: int) -> bool:
         limit = self._policy.limits_of(level).max_queue
@@ -156,14 +200,15 @@ class Scheduler:
 
     def _doubt(self, now: float) -> None:
         """Distrust old predictions that keep everybody out: without runs they never change."""
-        if self._running or self._queue or now - self._learnt_at < RELAX_AFTER_S:
+        if len(self._ends) or self._queue or now - self._learnt_at < RELAX_AFTER_S:
             return
         self._learnt_at = now
         self._latency.relax()
+        self._home.relax()
 
     def cancel(self, ticket: Ticket) -> bool:
         """Forget a waiting ticket whose caller has gone; False if it does not wait here."""
-        entry = self._entry(ticket)
+        entry = self._entry(ticket, ticket.sequence)
         at = bisect_left(self._queue, entry)
         if at == len(self._queue) or self._queue[at][3] is not ticket:
             return False
@@ -175,51 +220,56 @@ class Scheduler:
         late = [
             at for at in self._late_candidates(now) if self._last_start(self._queue[at][3]) <= now
         ]
+        if not late:
+            return []
         drops = [Drop(self._queue[at][3], Reason.LATE_DROP) for at in late]
         self._remove(late)
         return drops
 
     def pick(self, now: float) -> Run | None:
         """Return the batch that should start now, or None. Call until it returns None."""
-        if not self._queue or self._running >= self._slots:
+        if not self._queue or len(self._ends) >= self._slots:
             return None
         head = self._queue[0][3]
         rows = min(self._rows_like(head.key), self._policy.max_batch)
         closed = self._closed_because(now, head, rows)
         if not closed:
             return None
-        chosen = [0] if len(self._queue) == 1 else self._chosen(now, head.key)
-        tickets = tuple(self._queue[at][3] for at in chosen)
-        self._remove(chosen)
-        self._running += 1
-        rows = sum(ticket.rows for ticket in tickets)
-        return Run(tickets, rows, now, self._latency.predict(rows), closed)
+        tickets = self._take(now, head)
+        return self._run(now, tickets, sum([ticket.rows for ticket in tickets]), closed)
+
+    def _run(self, now: float, tickets: tuple[Ticket, ...], rows: int, closed: str) -> Run:
+        seconds = self._latency.predict(rows)
+        # With half the margin: forecasts add their own, and two errors partly cancel out.
+        ends_at = now + math.sqrt(seconds * self._latency.expect(rows))
+        insort(self._ends, ends_at)
+        return Run(tickets, rows, now, seconds, closed, ends_at)
 
     def finished(self, now: float, run: Run, *, learn: bool = True) -> None:
         """Take a run back. `learn` is False when its time says nothing (failed, stopped)."""
-        self._running -= 1
+        self._ends.remove(run.ends_at)
         if learn:
             self._learnt_at = now
             self._latency.observe(run.rows, now - run.picked_at)
+
+    def answered(self, seconds: float) -> None:
+        """Learn how long after its run the last member of a batch had its answer sent."""
+        self._home.note(seconds)
 
     def wake_at(self, now: float) -> float:
         """Return when to look again though nothing happens; infinity: no need."""
         if not self._queue:
             return math.inf
         wake = self._first_to_be_late()
-        if self._policy.max_delay_s and self._running < self._slots:
+        if self._policy.max_delay_s and len(self._ends) < self._slots:
             wake = min(wake, self._queue[0][3].arrived + self._policy.max_delay_s)
         return max(wake, now)
 
     # -- the queue ---------------------------------------------------------------
 
-    @property
-    def _ordered_by_deadline(self) -> bool:
-        return not self._policy.levels and not self._policy.preserve_ordering
-
-    def _entry(self, ticket: Ticket) -> Entry:
+    def _entry(self, ticket: Ticket, sequence: int) -> Entry:
         order = ticket.arrived if self._policy.preserve_ordering else ticket.deadline
-        return (ticket.level, order, ticket.sequence, ticket)
+        return (ticket.level, order, sequence, ticket)
 
     def _remove(self, positions: Sequence[int]) -> None:
         """Delete entries at ascending positions."""
@@ -237,14 +287,14 @@ class Scheduler:
         """Positions that may be late: a prefix when the queue is ordered by deadline alone."""
         longest = self._latency.predict(self._policy.max_batch)
         for at, (_, _, _, ticket) in enumerate(self._queue):
-            if ticket.deadline - longest - self._policy.guard_s <= now:
+            if ticket.deadline - longest - self._home.seconds <= now:
                 yield at
             elif self._ordered_by_deadline:
                 return
 
     def _last_start(self, ticket: Ticket) -> float:
         """When a run of its own must have begun for the answer to be in time."""
-        return ticket.deadline - self._latency.predict(ticket.rows) - self._policy.guard_s
+        return ticket.deadline - self._latency.predict(ticket.rows) - self._home.seconds
 
     def _first_to_be_late(self) -> float:
         """When the first of those who wait can no longer be answered in time."""
@@ -253,7 +303,7 @@ class Scheduler:
         first = self._last_start(self._queue[0][3])
         if self._rows == len(self._queue):
             return first  # a row each: who is due first is late first
-        longest = self._latency.predict(self._policy.max_batch) + self._policy.guard_s
+        longest = self._latency.predict(self._policy.max_batch) + self._home.seconds
         for _, deadline, _, ticket in self._queue:
             if deadline - longest >= first:
                 break
@@ -272,10 +322,20 @@ class Scheduler:
 
     # -- the size of a batch -----------------------------------------------------
 
-    def _chosen(self, now: float, key: Hashable) -> list[int]:
-        """Return the positions of those who leave now, at least one."""
-        limit, too_tight = self._size(now, key)
-        return list(self._fitting(key, limit, too_tight)) or [0]
+    def _take(self, now: float, head: Ticket) -> tuple[Ticket, ...]:
+        """Take those out of the queue who leave now, at least one."""
+        queue = self._queue
+        if len(queue) == 1:
+            chosen: Sequence[int] = (0,)
+        else:
+            limit, too_tight = self._size(now, head.key)
+            if too_tight == -math.inf and head.key is None and self._rows == len(queue):
+                chosen = range(limit)
+            else:
+                chosen = list(self._fitting(head.key, limit, too_tight)) or (0,)
+        tickets = tuple([queue[at][3] for at in chosen])
+        self._remove(chosen)
+        return tickets
 
     def _closed_because(self, now: float, head: Ticket, rows: int) -> str:
         """Say why a batch should leave now; empty when waiting for company is allowed."""
@@ -287,73 +347,21 @@ class Scheduler:
             return "preferred"
         if now >= head.arrived + self._policy.max_delay_s:
             return "delay"
-        last_start = head.deadline - self._latency.predict(rows) - self._policy.guard_s
+        last_start = head.deadline - self._latency.predict(rows) - self._home.seconds
         return "deadline" if now >= last_start else ""
 
     def _size(self, now: float, key: Hashable) -> tuple[int, float]:
         """Return the rows to take at most, and the deadline that is too tight to come along."""
         top = min(self._rows, self._policy.max_batch)
-        finish = now + self._latency.predict(top) + self._policy.guard_s
+        finish = now + self._latency.predict(top) + self._home.seconds
         if self._queue[0][3].deadline >= finish and self._ordered_by_deadline:
             return top, -math.inf  # everyone can afford the largest batch there is
         deadlines = sorted(e[3].deadline for e in self._queue if e[3].key == key)
-        rows_each = self._rows_like(key) / len(deadlines)
-        rows_per_s = self._capacity()
-        load = self._load(now, rows_per_s * self._slots)
-        crowd = _Crowd(
-            deadlines,
-            rows_each,
-            capacity=rows_per_s / rows_each,
-            pressure=min(max(0.0, (load - CALM) / (PRESSED - CALM)), 1.0),
-            chance=1 / max(load, 1.0),
-        )
-        best = min(self._sizes(crowd), key=lambda size: self._cost(size, crowd, now))
-        return best, now + self._latency.predict(best) + self._policy.guard_s
-
-    def _sizes(self, crowd: "_Crowd") -> Iterator[int]:
-        for bucket in self._latency.buckets:
-            if bucket >= crowd.rows_each:
-                yield bucket
-            if bucket >= crowd.rows_each * len(crowd.deadlines):
-                return
-
-    def _cost(self, size: int, crowd: "_Crowd", now: float) -> tuple[float, float]:
-        """Return what a batch of `size` costs if it leaves now, in requests; seconds for each.
-
-        It costs those who are lost now and in the batches that follow and, as far as time
-        is dear, those whom an efficient batch would have served in the same time, less those
-        whom this one serves.
-        """
-        predict, deadlines, each = self._latency.predict, crowd.deadlines, crowd.rows_each
-        most, waiting = self._policy.max_batch, len(deadlines)
-        seconds = predict(size)
-        finish = now + seconds + self._policy.guard_s
-        lost = bisect_left(deadlines, finish)
-        taken = min(int(size / each), waiting - lost)
-        at = lost + taken
-        for _ in range(HORIZON):
-            if at >= waiting:
-                break
-            finish += predict(min(most, math.ceil((waiting - at) * each)))
-            first = bisect_left(deadlines, finish, lo=at)
-            lost += first - at
-            at = first + int(most / each)
-        missed = crowd.pressure * (crowd.capacity * seconds - taken)
-        return crowd.chance * lost + missed, seconds / max(taken, 1)
-
-    def _capacity(self) -> float:
-        """Return the rows that an instance can serve in a second."""
-        predict = self._latency.predict
-        return max(bucket / (predict(bucket) or math.inf) for bucket in self._latency.buckets)
-
-    def _load(self, now: float, capacity: float) -> float:
-        """Return what has been asked for of late, as a share of the capacity."""
-        elapsed = now - self._offered_since
-        if elapsed > 0:
-            rate = self._offered / elapsed
-            self._rows_per_s -= (rate - self._rows_per_s) * math.expm1(-elapsed / MEMORY_S)
-            self._offered, self._offered_since = 0, now
-        return self._rows_per_s / capacity if capacity else 0.0
+        per_s = self._forecast.rows_per_s()
+        load = self._arrivals.rows_per_s(now) / (per_s * self._slots) if per_s else 0.0
+        crowd = Crowd(deadlines, self._rows_like(key) / len(deadlines), per_s, load)
+        best = self._sizes.best(now, crowd)
+        return best, now + self._latency.predict(best) + self._home.seconds
 
     def _fitting(self, key: Hashable, limit: int, too_tight: float) -> Iterator[int]:
         """Positions of the tickets that fit into a batch of `limit` rows, in order."""

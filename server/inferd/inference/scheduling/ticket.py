@@ -10,7 +10,7 @@ class Ticket:
     `key` (the shapes of their rows) may share a batch.
     """
 
-    __slots__ = ("arrived", "deadline", "key", "level", "rows", "sequence")
+    __slots__ = ("arrived", "deadline", "key", "level", "rows", "sequence", "within_s")
 
     def __init__(
         self, *, rows: int, deadline: float, arrived: float, key: Hashable = None, level: int = 0
@@ -19,6 +19,8 @@ class Ticket:
         self.deadline = deadline
         self.arrived = arrived
         self.key = key
+        #: How much time its caller gave it. Some of that may be gone when it arrives here.
+        self.within_s = deadline - arrived
         #: Priority; lower goes first. Models without priority levels have only 0.
         self.level = level
         #: Order of admission, set by the scheduler.

@@ -1,7 +1,9 @@
 """One model version's end of the conversation: a request in, arrays; arrays out, a response.
 
-What stays the same from call to call is worked out once per version, and the request that
-most are, one raw tensor and no wishes, has a short cut through the reading of it.
+What stays the same from call to call is worked out once: a `Question` has everything that a
+request says but its data, so that requests which differ in nothing else can share it.
+Responses are put together as bytes, because the encodings of two messages of one type, one
+after the other, are that of both merged.
 
 How outputs travel: raw when the inputs did, in typed contents when any input came so. The
 request's parameter `binary_data_output` decides otherwise for all outputs, an output's own
@@ -11,6 +13,7 @@ in shared memory has an empty raw entry, so that entries and outputs stay side b
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -40,6 +43,10 @@ if TYPE_CHECKING:
 _REMEMBERED = 256
 """Response headers kept for one version. When they are more, it starts again from none."""
 
+_FIELDS = pb.ModelInferResponse.DESCRIPTOR.fields_by_name
+_ID, _RAW = (bytes((_FIELDS[name].number << 3 | 2,)) for name in ("id", "raw_output_contents"))
+"""What comes before the length of these fields on the wire: number and kind."""
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -56,28 +63,39 @@ class Want(NamedTuple):
 
 
 class Question:
-    """A request that fits its model, in the model's terms."""
+    """What a request asks of its model, in the model's terms. Its data are not in here."""
 
-    __slots__ = ("inputs", "outputs", "parameters", "raw", "rows", "wants")
+    __slots__ = ("fitted", "outputs", "parameters", "plain", "raw", "rows", "wants")
 
     def __init__(
         self,
-        inputs: Arrays,
         rows: int,
+        fitted: Sequence[tuple[Expected, Fit]],
         outputs: tuple[str, ...],
         *,
-        wants: Sequence[Want] = (),
-        raw: bool = True,
-        parameters: RequestParameters = read.DEFAULT,
+        wants: Sequence[Want],
+        raw: bool,
+        plain: bool,
+        parameters: RequestParameters,
     ) -> None:
-        self.inputs = inputs
         self.rows = rows
+        #: What each input of the request is, in order, and its size.
+        self.fitted = fitted
         #: The names of the outputs wanted, in order.
         self.outputs = outputs
         #: How each is wanted. Empty: all of them whole, raw and in the response.
         self.wants = wants
         self.raw = raw
+        #: Whether it has one input, whose raw bytes are an array as they are.
+        self.plain = plain
         self.parameters = parameters
+
+
+class Head(NamedTuple):
+    """What a response has besides its data, encoded: before the id, and after it."""
+
+    model: bytes
+    outputs: bytes
 
 
 class Exchange:
@@ -87,16 +105,15 @@ class Exchange:
         signature = version.signature
         self._model = version.name
         self._version = version.version
+        self._named = pb.ModelInferResponse(
+            model_name=version.name, model_version=version.version
+        ).SerializeToString()
         self._regions = regions
         self._batches = signature.batches
         self._refuse_nan = version.config.options.refuse_nan
         self._checks = Checks(version.name, signature, max_elements=max_elements)
         self._outputs = tuple(tensor.name for tensor in signature.outputs)
-        self._heads: dict[tuple[object, ...], pb.ModelInferResponse] = {}
-        self._only: Expected | None = None
-        if len(signature.inputs) == 1 and not self._refuse_nan:
-            only = self._checks.inputs[signature.inputs[0].name]
-            self._only = only if only.datatype not in {"BOOL", "BYTES"} else None
+        self._heads: dict[tuple[object, ...], Head] = {}
 
     def question(self, request: pb.ModelInferRequest) -> Question:
         """Return what the request asks of the model. Nothing of it was trusted before.
@@ -109,71 +126,55 @@ class Exchange:
         parameters = read.DEFAULT
         if request.parameters:
             parameters = read.request_parameters(request.parameters)
-        if self._only is not None and parameters.binary is not False:
-            inputs = self._plain_input(request, self._only)
-            if inputs is not None:
-                outputs = self._plain_outputs(request)
-                if outputs is not None:
-                    return Question(*inputs, outputs, parameters=parameters)
-        return self._any_question(request, parameters)
-
-    def _plain_input(
-        self, request: pb.ModelInferRequest, only: Expected
-    ) -> tuple[Arrays, int] | None:
-        tensors, raws = request.inputs, request.raw_input_contents
-        if len(tensors) != 1 or len(raws) != 1:
-            return None
-        tensor = tensors[0]
-        if tensor.name != only.name or tensor.datatype != only.datatype:
-            return None
-        if tensor.parameters or tensor.HasField("contents"):
-            return None
-        shape, data = tuple(tensor.shape), raws[0]
-        fit = only.fit(shape)
-        if fit is None or len(data) != fit.nbytes:
-            return None
-        return {only.name: np.ndarray(shape, only.dtype, data)}, fit.rows
-
-    def _plain_outputs(self, request: pb.ModelInferRequest) -> tuple[str, ...] | None:
-        outputs = request.outputs
-        if not outputs:
-            return self._outputs
-        known = self._checks.outputs
-        names: list[str] = []
-        for output in outputs:
-            name = output.name
-            if name not in known or name in names or output.parameters:
-                return None
-            names.append(name)
-        return tuple(names)
-
-    def _any_question(
-        self, request: pb.ModelInferRequest, parameters: RequestParameters
-    ) -> Question:
+        tensors = request.inputs
         rows, fitted = self._checks.check(
-            [(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in request.inputs]
+            [(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors]
         )
         outputs = self._outputs
         if request.outputs:
             outputs = tuple(output.name for output in request.outputs)
             self._checks.check_outputs(outputs)
-        inputs, typed = self._arrays(request, fitted)
+        typed = any(tensor.HasField("contents") for tensor in tensors)
         raw = parameters.binary if parameters.binary is not None else not typed
         wants = self._wants(request, outputs, raw)
         if wants:
             raw = any(_comes_raw(want, raw) for want in wants)
-        return Question(inputs, rows, outputs, wants=wants, raw=raw, parameters=parameters)
+        return Question(
+            rows,
+            fitted,
+            outputs,
+            wants=wants,
+            raw=raw,
+            plain=not (typed or any(tensor.parameters for tensor in tensors))
+            and self._is_plain(fitted),
+            parameters=parameters,
+        )
 
-    def _arrays(
-        self, request: pb.ModelInferRequest, fitted: Sequence[tuple[Expected, Fit]]
-    ) -> tuple[Arrays, bool]:
-        """Return the inputs, and whether any came in typed contents."""
+    def _is_plain(self, fitted: Sequence[tuple[Expected, Fit]]) -> bool:
+        if len(fitted) != 1 or self._refuse_nan:
+            return False
+        return fitted[0][0].datatype not in {"BOOL", "BYTES"}
+
+    def plain_inputs(self, question: Question, data: bytes) -> Arrays | None:
+        """Return the inputs to a plain question, given their bytes; None if these do not fit."""
+        expected, fit = question.fitted[0]
+        if len(data) != fit.nbytes:
+            return None
+        return {expected.name: np.ndarray(fit.shape, expected.dtype, data)}
+
+    def inputs(self, request: pb.ModelInferRequest, question: Question) -> Arrays:
+        """Return the inputs of the request that the question was asked by.
+
+        Raises:
+            InvalidRequest: the data are not what the request says that they are.
+            NotFound: they are in a region of shared memory that is not registered.
+        """
         raws = request.raw_input_contents
         arrays: dict[str, NDArray[Any]] = {}
         entries = len(raws)
-        raw_at = typed = 0
+        raw_at = 0
         for index, tensor in enumerate(request.inputs):
-            expected, fit = fitted[index]
+            expected, fit = question.fitted[index]
             name = expected.name
             place = Place(self._model, name, "inputs[{}]", index)
             window = None
@@ -189,7 +190,6 @@ class Exchange:
                 raw_at += 1
             else:
                 array = _from_typed(tensor, expected, fit, place)
-                typed += tensor.HasField("contents")
             if self._refuse_nan:
                 check_finite(array, expected.datatype, place)
             arrays[name] = array
@@ -199,7 +199,7 @@ class Exchange:
                 f"input that is not in shared memory, got {entries}",
                 field="raw_input_contents",
             )
-        return arrays, typed > 0
+        return arrays
 
     def _window(self, given: read.Given, name: str, field: str) -> Window | None:
         where = read.region(given, name, field)
@@ -229,42 +229,42 @@ class Exchange:
             wants.append(Want(tensor, classes, window, read.binary_data(given, field)))
         return wants
 
-    def answer(self, request_id: str, question: Question, arrays: Arrays) -> pb.ModelInferResponse:
-        """Return the response to a question, given the outputs that it wants.
+    def answer(self, request_id: str, question: Question, arrays: Arrays) -> bytes:
+        """Return the encoded response to a question, given the outputs that it wants.
 
         Raises:
             InvalidRequest: an output does not fit its place in shared memory.
         """
-        response = pb.ModelInferResponse()
         if question.wants:
-            self._elaborate(response, question, arrays)
-        else:
-            values = [arrays[name] for name in question.outputs]
-            shapes = [value.shape for value in values]
-            key = (question.outputs, *shapes)
-            response.CopyFrom(self._heads.get(key) or self._head(key, question.outputs, shapes))
-            response.raw_output_contents.extend([to_raw(value) for value in values])
+            return self._elaborate(request_id, question, arrays)
+        values = [arrays[name] for name in question.outputs]
+        shapes = [value.shape for value in values]
+        key = (question.outputs, *shapes)
+        head = self._heads.get(key) or self._head(key, question.outputs, shapes)
+        parts = [head.model]
         if request_id:
-            response.id = request_id
-        return response
+            encoded = request_id.encode()
+            parts += (_ID, _varint(len(encoded)), encoded)
+        parts.append(head.outputs)
+        for value in values:
+            data = to_raw(value)
+            parts += (_RAW, _varint(len(data)), data)
+        return b"".join(parts)
 
-    def _head(
-        self, key: tuple[object, ...], names: Sequence[str], shapes: Sequence[Shape]
-    ) -> pb.ModelInferResponse:
-        head = pb.ModelInferResponse(model_name=self._model, model_version=self._version)
+    def _head(self, key: tuple[object, ...], names: Sequence[str], shapes: Sequence[Shape]) -> Head:
+        response = pb.ModelInferResponse()
         for name, shape in zip(names, shapes, strict=True):
             datatype = self._checks.outputs[name].datatype.name
-            head.outputs.add(name=name, datatype=datatype, shape=shape)
+            response.outputs.add(name=name, datatype=datatype, shape=shape)
         if len(self._heads) >= _REMEMBERED:
             self._heads.clear()
-        self._heads[key] = head
+        head = self._heads[key] = Head(self._named, response.SerializeToString())
         return head
 
-    def _elaborate(
-        self, response: pb.ModelInferResponse, question: Question, arrays: Arrays
-    ) -> None:
-        response.model_name = self._model
-        response.model_version = self._version
+    def _elaborate(self, request_id: str, question: Question, arrays: Arrays) -> bytes:
+        response = pb.ModelInferResponse(
+            model_name=self._model, model_version=self._version, id=request_id
+        )
         for want in question.wants:
             name, datatype = want.tensor.name, want.tensor.datatype.name
             array = arrays[name]
@@ -278,6 +278,18 @@ class Exchange:
                 to_contents(array, datatype, output.contents)
             if question.raw:
                 response.raw_output_contents.append(b"" if want.window else to_raw(array))
+        return response.SerializeToString()
+
+
+@lru_cache(maxsize=1024)
+def _varint(number: int) -> bytes:
+    """Return a length as it is encoded: seven bits a byte, the lowest first."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def _comes_raw(want: Want, otherwise: bool) -> bool:

@@ -7,6 +7,7 @@ they raise is `inferd.errors`; what that means on the wire is decided elsewhere.
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from inferd import __version__
@@ -14,11 +15,13 @@ from inferd.call import Call
 from inferd.config import Config
 from inferd.deadline import Clock
 from inferd.errors import InferdError, InvalidRequest, NotFound, Unimplemented
+from inferd.inference.request import Inputs
 from inferd.oip import grpc_service_pb2 as pb
 from inferd.services.open_inference import repository, settings
 from inferd.services.open_inference.exchange import Exchange
 from inferd.services.open_inference.metadata import extensions, model_metadata
 from inferd.services.open_inference.model_config_text import to_proto
+from inferd.services.open_inference.recognition import Recognition, Understood
 from inferd.services.open_inference.settings import ApplyLog, LogSettings
 from inferd.services.open_inference.shared_memory import Regions
 from inferd.services.open_inference.statistics import model_statistics
@@ -59,13 +62,19 @@ class OpenInference:
             shared_memory=config.shared_memory.system, log_settings=apply_log is not None
         )
         self._exchanges: dict[ModelVersion, Exchange] = {}
-        self._unwatch = models.watch(self._exchanges.clear)  # they go with their versions
+        self._recognition = Recognition()
+        self._unwatch = models.watch(self._forget)
 
     def close(self) -> None:
         """Let go of the models and of shared memory."""
         self._unwatch()
-        self._exchanges.clear()
+        self._forget()
         self._regions.close()
+
+    def _forget(self) -> None:
+        """Let go of what was known of versions: it goes with them."""
+        self._exchanges.clear()
+        self._recognition.forget()
 
     async def server_live(
         self, _request: pb.ServerLiveRequest, _call: Call
@@ -119,16 +128,18 @@ class OpenInference:
             model_stats=[model_statistics(version.statistics) for version in versions]
         )
 
-    async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
-        """Run a model on one request."""
-        name, number = request.model_name, request.model_version
-        version = self._models.find(name, number) or await self._models.get(name, number)
-        exchange = self._exchanges.get(version) or self._exchange(version)
+    async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> bytes:
+        """Run a model on one request; returns a `ModelInferResponse`, encoded.
+
+        The request is used up: its data may be taken out of it.
+        """
+        recalled = self._recognition.recall(request)
+        understood, inputs = recalled or await self._understood(request, call)
+        version, exchange, question = understood
+        parameters = question.parameters
         try:
-            question = exchange.question(request)
-            parameters = question.parameters
             outputs = await version.infer(
-                question.inputs,
+                inputs,
                 rows=question.rows,
                 outputs=question.outputs,
                 call=call,
@@ -139,6 +150,22 @@ class OpenInference:
             version.statistics.failed(OTHER, self._clock() - call.arrived)
             raise
         return exchange.answer(request.id, question, outputs)
+
+    async def _understood(
+        self, request: pb.ModelInferRequest, call: Call
+    ) -> tuple[Understood, Inputs]:
+        """Return what a request asks of which version, and what makes its inputs."""
+        name, number = request.model_name, request.model_version
+        version = self._models.find(name, number) or await self._models.get(name, number)
+        exchange = self._exchanges.get(version) or self._exchange(version)
+        try:
+            question = exchange.question(request)
+        except _UNCOUNTED:
+            version.statistics.failed(OTHER, self._clock() - call.arrived)
+            raise
+        understood = Understood(version, exchange, question)
+        self._recognition.remember(request, understood)
+        return understood, partial(exchange.inputs, request, question)
 
     def _exchange(self, version: "ModelVersion") -> Exchange:
         limit = self._config.inference.max_elements
@@ -175,8 +202,9 @@ class OpenInference:
         )
         call.span = stream.span
         try:
-            response = await self.model_infer(request, call)
-            message = pb.ModelStreamInferResponse(infer_response=response)
+            encoded = await self.model_infer(request, call)
+            message = pb.ModelStreamInferResponse()
+            message.infer_response.MergeFromString(encoded)
         except InferdError as error:
             message = _failed(request, str(error))
         except Exception:

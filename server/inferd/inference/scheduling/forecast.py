@@ -1,0 +1,119 @@
+"""When an arriving request would be answered, given what goes first.
+
+How sure that must be depends on who else is here. When all callers have about the same time
+(strict), whoever is let in is to be served. So the forecast keeps the latency model's margin,
+fills the request's batch with those who will have come until it leaves, and expects batches
+of the size that serves most of such callers. When their times differ (optimistic), later
+callers may go first and earlier ones may give up, so the forecast leaves out both: who is
+refused would be late as things are, and the scheduler chooses among the others.
+"""
+
+import math
+from collections.abc import Sequence
+
+from inferd.inference.scheduling.arrivals import Arrivals
+from inferd.inference.scheduling.latency import LatencyModel
+from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.way_home import WayHome
+
+#: How long the callers and the machine are believed to be as they were seen last.
+REVIEW_S = 0.005
+#: Between sizes that serve about as many callers, the larger one.
+ABOUT = 0.999
+
+
+class Forecast:
+    """Looks ahead for one model version. Pure: `now` comes in, a point in time comes out.
+
+    `ends` are the times, in order, when the runs under way are expected to end.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        latency: LatencyModel,
+        arrivals: Arrivals,
+        home: WayHome,
+        *,
+        slots: int,
+    ) -> None:
+        self._latency = latency
+        self._arrivals = arrivals
+        self._most = policy.max_batch
+        self._home = home
+        #: How many batches can run at the same time.
+        self._slots = slots
+        #: Whether who is let in is to be served.
+        self.strict = False
+        #: Rows in the batches to come, and the seconds that each takes.
+        self._full = policy.max_batch
+        self._full_s = 0.0
+        #: Rows that come for each instance in a second.
+        self._rate = 0.0
+        self._review_at = -math.inf
+
+    def finish(self, now: float, rows: int, ahead: float, ends: Sequence[float]) -> float:
+        """Return when a request of `rows` rows would be answered.
+
+        `ahead` are the rows in the queue that go first; they leave in full batches.
+        """
+        if now >= self._review_at:
+            self._review(now)
+        full = self._full
+        batches, company = divmod(ahead, full)
+        if company and company + rows > full:
+            batches, company = batches + 1, 0
+        starts = self._free_at(now, int(batches), ends)
+        company += rows
+        if not self.strict:
+            return starts + self._latency.expect(min(self._most, math.ceil(company)))
+        company = min(company + self._rate * (starts - now), full)
+        return starts + self._latency.predict(max(rows, math.ceil(company)))
+
+    def next_full(self, now: float, ends: Sequence[float]) -> float:
+        """Return when a full batch would be answered that leaves as soon as one can."""
+        if now >= self._review_at:
+            self._review(now)
+        return self._free_at(now, 0, ends) + self._full_s
+
+    def rows_per_s(self) -> float:
+        """Return what one instance can serve of those who come now."""
+        if not self.strict:
+            return self._latency.rows_per_s()
+        return self._full / self._full_s if self._full_s else 0.0
+
+    def _free_at(self, now: float, batches: int, ends: Sequence[float]) -> float:
+        """Return when an instance is free for the batch that has so many before it."""
+        rounds, turn = divmod(batches, self._slots)
+        busy = turn - self._slots + len(ends)
+        free = now if busy < 0 else max(now, ends[busy])
+        return free + rounds * self._full_s
+
+    def _review(self, now: float) -> None:
+        """See who comes of late, and what that means for the batches to come."""
+        self._review_at = now + REVIEW_S
+        self._rate = self._arrivals.rows_per_s(now) / self._slots
+        self.strict = self._arrivals.alike
+        if self.strict:
+            self._full = self._best_size()
+            self._full_s = self._latency.predict(self._full)
+        else:
+            self._full = self._most
+            self._full_s = self._latency.expect(self._full)
+
+    def _best_size(self) -> int:
+        """Return the size for which callers come in time, and most of them in a second.
+
+        Who comes too early for a batch, so early that it would be back too late, does not
+        fill it; while it runs, the next one fills.
+        """
+        within_s = self._arrivals.shortest_s - self._home.seconds
+        best, most_per_s = self._latency.buckets[0], 0.0
+        for size in self._latency.sizes:
+            seconds = self._latency.predict(size)
+            if not seconds < within_s:
+                break
+            filled = min(size, self._rate * min(within_s - seconds, seconds))
+            if filled >= ABOUT * most_per_s * seconds:
+                best, most_per_s = size, filled / seconds if seconds else math.inf
+        return best

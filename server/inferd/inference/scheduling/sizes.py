@@ -1,0 +1,82 @@
+"""How big a batch should be when its members cannot all be in time.
+
+Those who are here are not all who come. When more arrives than can be served, a second has
+a price: the callers that a more efficient batch would have served in it. Without that
+price small batches save the few who are nearly late, over and over, at the cost of the many
+who are still to come; head-limited batches (Clipper, NSDI 2017) shrink to one that way and
+goodput collapses. With it, overload has the batch sizes of Nexus' window drop (SOSP 2019).
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from inferd.inference.scheduling.latency import LatencyModel
+from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.way_home import WayHome
+
+#: How many batches ahead the comparison of sizes looks.
+HORIZON = 8
+#: The share of the capacity from which on time is dear, and at which it is at its dearest.
+CALM, PRESSED = 0.9, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Requests that could share a batch and cannot all be in time."""
+
+    #: Ascending.
+    deadlines: Sequence[float]
+    #: On average.
+    rows_each: float
+    #: What an instance can serve of such callers.
+    rows_per_s: float
+    #: What is asked for of late, as a share of what can be served.
+    load: float
+
+
+class Sizes:
+    """Compares the bucket sizes on paper. Pure: `now` comes in, a size comes out."""
+
+    def __init__(self, policy: Policy, latency: LatencyModel, home: WayHome) -> None:
+        self._latency = latency
+        self._most = policy.max_batch
+        self._home = home
+
+    def best(self, now: float, crowd: Crowd) -> int:
+        """Return the rows to take at most."""
+        return min(self._offered(crowd), key=lambda size: self._cost(size, crowd, now))
+
+    def _offered(self, crowd: Crowd) -> Iterator[int]:
+        for size in self._latency.sizes:
+            if size >= crowd.rows_each:
+                yield size
+            if size >= crowd.rows_each * len(crowd.deadlines):
+                return
+
+    def _cost(self, size: int, crowd: Crowd, now: float) -> tuple[float, float]:
+        """Return what a batch of `size` costs if it leaves now, in requests; seconds for each.
+
+        It costs those who are lost now and in the batches that follow and, as far as time
+        is dear, those whom an efficient batch would have served in the same time, less those
+        whom this one serves.
+        """
+        predict, deadlines, each = self._latency.predict, crowd.deadlines, crowd.rows_each
+        waiting = len(deadlines)
+        seconds = predict(size)
+        finish = now + seconds + self._home.seconds
+        lost = bisect_left(deadlines, finish)
+        taken = min(int(size / each), waiting - lost)
+        at = lost + taken
+        for _ in range(HORIZON):
+            if at >= waiting:
+                break
+            finish += predict(min(self._most, math.ceil((waiting - at) * each)))
+            first = bisect_left(deadlines, finish, lo=at)
+            lost += first - at
+            at = first + int(self._most / each)
+        pressure = min(max(0.0, (crowd.load - CALM) / (PRESSED - CALM)), 1.0)
+        missed = pressure * (crowd.rows_per_s / each * seconds - taken)
+        # Some who are lost would not have been served anyhow.
+        return lost / max(crowd.load, 1.0) + missed, seconds / max(taken, 1)
