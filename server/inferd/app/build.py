@@ -64,6 +64,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         loader(config),
         Assembler(
             config.inference,
+            niceness=config.runtime.niceness,
             latency_bounds_s=bounds_s,
             clock=clock,
             tracer=tracer,

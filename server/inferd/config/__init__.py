@@ -49,7 +49,7 @@ class Envoy(Section):
     """Take JSON, too: POST /package.Service/Method; on the same port."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call from a browser, e.g. `https://shop.example`. `*`: all."""
-    shed_above_busy: Annotated[float, Field(gt=0, le=1)] = 0.35
+    shed_above_busy: Annotated[float, Field(gt=0, le=1)] = 0.3
     """While the event loop works for more of the time than this and refuses many calls, Envoy
     refuses some of them, whichever, before they get there. 1: never."""
     rate_limit_per_s: Annotated[int, Field(ge=0)] = 0
@@ -161,6 +161,9 @@ class Runtime(Section):
     """Threads in one run. 0: the cores divided by the model's instances."""
     inter_op_threads: Annotated[int, Field(ge=0)] = 1
     """Threads across operators, where a model asks for parallel execution."""
+    niceness: Annotated[int, Field(ge=0, le=19)] = 5
+    """How far the threads of models give way, on a busy machine, to those that take calls, refuse
+    them and send answers; on Linux. 0: not at all."""
     spinning: bool = False
     """Let idle threads spin. Saves microseconds, costs a core."""
 

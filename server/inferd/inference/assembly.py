@@ -23,8 +23,10 @@ class Assembler:
         latency_bounds_s: Sequence[float],
         clock: Clock,
         tracer: BatchTracer | None,
+        niceness: int = 0,
     ) -> None:
         self._inference = inference
+        self._niceness = niceness
         self._latency_bounds_s = latency_bounds_s
         self._clock = clock
         self._tracer = tracer
@@ -71,7 +73,7 @@ class Assembler:
         try:
             for at, runner in enumerate(runners):
                 name = f"{source.name}/{source.number}#{at}"
-                workers.append(Worker(name, runner, self._clock))
+                workers.append(Worker(name, runner, self._clock, niceness=self._niceness))
         except RuntimeError as error:
             for worker in workers:
                 worker.close(timeout_s=0.0)

@@ -80,6 +80,8 @@ class Loader:
     ) -> None:
         self._inference = inference
         self._runtime = runtime
+        #: How far the threads of a model give way to others.
+        self.niceness = runtime.niceness
         self._cores = cores
         self._clock = clock
         self._decode = decode

@@ -67,7 +67,7 @@ class Models:
             assembler,
             Room(repository.max_memory_bytes, frozenset(repository.pinned)),
             statistics,
-            threads=LoadThreads(repository.load_threads),
+            threads=LoadThreads(repository.load_threads, niceness=loader.niceness),
             clock=clock,
         )
         #: What was made of each model's configuration, so that it is read once.

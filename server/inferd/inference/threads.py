@@ -7,20 +7,35 @@ process alive. Whoever stops waiting leaves the thread to finish for nobody.
 import asyncio
 import contextlib
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
+
+from inferd.telemetry.threads import name_this_thread
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
+def give_way(niceness: int) -> None:
+    """Have the calling thread yield to others: a model's to those that answer its callers.
+
+    A run takes milliseconds, a refusal microseconds. Where there are more threads than cores,
+    those that have little to do must not wait for those that always have something.
+    """
+    if niceness and sys.platform == "linux":  # elsewhere it is the process's
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
 class LoadThreads:
     """Runs blocking work, awaited from the event loop."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, niceness: int = 0) -> None:
+        self._niceness = niceness
         self._free = asyncio.Semaphore(most)
         #: The last few, some of which may have ended.
         self._threads: list[threading.Thread] = []
@@ -47,6 +62,9 @@ class LoadThreads:
                 log.warning("%s is still running; left behind", thread.name)
 
     def _work(self, work: Callable[[], T], future: "asyncio.Future[T]") -> None:
+        # The threads that ONNX Runtime makes for a session inherit both.
+        name_this_thread("onnxruntime")
+        give_way(self._niceness)
         loop = future.get_loop()
         try:
             settle = partial(_succeed, future, work())

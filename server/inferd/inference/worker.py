@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
 from inferd.inference.batch import Batch, Runner, Stopper
+from inferd.inference.threads import give_way
 from inferd.telemetry.threads import name_this_thread
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,8 @@ Done = Callable[[], None]
 class Worker:
     """Runs batches in order, on a thread of its own or, for short ones, on the caller's."""
 
-    def __init__(self, name: str, runner: Runner, clock: Clock) -> None:
+    def __init__(self, name: str, runner: Runner, clock: Clock, *, niceness: int = 0) -> None:
+        self._niceness = niceness
         self._runner = runner
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -60,6 +62,7 @@ class Worker:
 
     def _serve(self) -> None:
         name_this_thread(self._thread.name)
+        give_way(self._niceness)
         for batch, done in iter(self._jobs.get, None):
             self.run_here(batch)
             with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits

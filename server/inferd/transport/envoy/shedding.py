@@ -75,7 +75,7 @@ async def shedding(
 async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float], None]) -> None:
     told = 0.0
     before = time.monotonic(), time.thread_time(), *_counts(pipeline)
-    while True:
+    while not pipeline.draining:  # then it says so itself: whoever hears it goes elsewhere
         await asyncio.sleep(TICK_S)
         now = time.monotonic(), time.thread_time(), *_counts(pipeline)
         passed_s, worked_s, ended, lost = (b - a for a, b in zip(before, now, strict=True))
@@ -83,6 +83,7 @@ async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float]
         if share != told:
             shed(share)
         told, before = share, now
+    shed(0.0)
 
 
 def _counts(pipeline: Pipeline) -> tuple[int, int]:
