@@ -1,6 +1,6 @@
 """What a ModelInfer call costs inside inferd, without a transport: CPU microseconds a call.
 
-    .venv/bin/python perf/call_cost.py [--repository DIR] [--profile alone|bulk|refused]
+    .venv/bin/python perf/call_cost.py [--inline-below-us 0] [--profile alone|bulk|refused]
 
 Decoding, checks, scheduling, the run, statistics and encoding, next to the least that any
 servicer does: parse, `session.run`, serialise. Three ways: one call in every turn of the event
@@ -136,7 +136,11 @@ async def measure(args: argparse.Namespace) -> None:
     """Print what calls cost."""
     sys.setswitchinterval(0.0005)
     config = Config.model_validate(
-        {"repository": {"paths": [args.repository]}, "runtime": {"intra_op_threads": 1}}
+        {
+            "repository": {"paths": [args.repository]},
+            "inference": {"inline_below_us": args.inline_below_us},
+            "runtime": {"intra_op_threads": 1},
+        }
     )
     parts = build(config, lambda level, form: None, None)
     run = parts.pipeline.bind(next(each for each in parts.routes if each.path == METHOD))
@@ -210,6 +214,12 @@ def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repository", type=Path, default=Path("perf/models"))
+    parser.add_argument(
+        "--inline-below-us",
+        type=float,
+        default=Config().inference.inline_below_us,
+        help="what runs on the event loop",
+    )
     parser.add_argument("--profile", choices=("alone", "bulk", "refused"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measure(parser.parse_args()))
