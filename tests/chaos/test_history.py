@@ -21,12 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from grpc import StatusCode
 from numpy.typing import NDArray
 
 import inferd_client
+from inferd.transport.envoy.bootstrap import SHED
 from inferd_client import AsyncClient, InferResult, RetryPolicy
 from support.server import Server, eventually, serving
+from support.transports import TRANSPORTS, Transport
 
 SEED = int(os.environ.get("INFERD_CHAOS_SEED", "20"))
 DURATION_S = 4.0
@@ -92,12 +95,19 @@ class Call:
             return "LOCAL_DEADLINE"
         if REFUSED_STREAM in self.outcome.message:
             return "REFUSED_STREAM"
+        if self.outcome.message == SHED.args[0]:
+            return "SHED_BY_ENVOY"
         return reason or repr(self.outcome)
 
     @property
     def told(self) -> bool:
         """Whether the server's word reached the caller."""
         return self.reason not in {"CANCELLED", "LOCAL_DEADLINE", "REFUSED_STREAM"}
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the server may have heard of it: Envoy refuses calls by itself."""
+        return self.reason != "SHED_BY_ENVOY"
 
 
 # -- what is called --------------------------------------------------------------------
@@ -271,6 +281,7 @@ UNHURRIED = {
 }
 CODES = {
     "SHED": StatusCode.UNAVAILABLE,
+    "SHED_BY_ENVOY": StatusCode.UNAVAILABLE,
     "INFEASIBLE": StatusCode.DEADLINE_EXCEEDED,
     "LATE_DROP": StatusCode.DEADLINE_EXCEEDED,
     "DEADLINE_EXCEEDED": StatusCode.DEADLINE_EXCEEDED,
@@ -279,13 +290,13 @@ CODES = {
     "NOT_FOUND": StatusCode.NOT_FOUND,
 }
 TOO_LATE = {"INFEASIBLE", "LATE_DROP", "DEADLINE_EXCEEDED"}
-NEVER_AGAIN = {*TOO_LATE, "MODEL_FAILED"}
+NEVER_AGAIN = {*TOO_LATE, "MODEL_FAILED", "SHED_BY_ENVOY"}
 
 
 def check(call: Call, *, slack_s: float) -> None:
     """Check that what became of a call may become of such a call."""
     assert len(call.outcomes) == 1, "exactly one outcome"
-    may = {*UNHURRIED[call.kind], "REFUSED_STREAM"}
+    may = {*UNHURRIED[call.kind], "REFUSED_STREAM", "SHED_BY_ENVOY"}
     if call.rpc_timeout_s < AMPLE_S:
         may |= {*TOO_LATE, "LOCAL_DEADLINE"}
     if call.parameter_s is not None:
@@ -356,11 +367,20 @@ def check_books(page: str, model: str, calls: Sequence[Call]) -> None:
     assert rows == answered or success > told["OK"]
 
 
-async def test_the_history_of_a_few_bad_seconds(tmp_path: Path) -> None:
+def check_envoys_books(page: str, calls: Sequence[Call]) -> None:
+    """Check how many Envoy has refused: none where there is no Envoy."""
+    told = sum(not call.arrived for call in calls)
+    unheard = sum(not call.told for call in calls)
+    shed = metric(page, r"envoy_\w*decode_headers_shed_load_count")
+    assert told <= shed <= told + unheard
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_the_history_of_a_few_bad_seconds(tmp_path: Path, transport: Transport) -> None:
     tell(f"INFERD_CHAOS_SEED={SEED}")
     rng = random.Random(SEED)
     control = ("--control-mode", "explicit", *LOAD)
-    with serving(tmp_path, *control, environment=MAX_QUEUE) as server:
+    with serving(tmp_path, *control, transport=transport, environment=MAX_QUEUE) as server:
         async with connections(server, 5) as clients:
             rows_per_s = await capacity(clients[0])
             warmed_up = 3
@@ -381,7 +401,8 @@ async def test_the_history_of_a_few_bad_seconds(tmp_path: Path) -> None:
         tell(f"{count:5} {model} {reason}")
     by_model["slow"] += [an_answered_call() for _ in range(warmed_up)]
     for model, its_calls in by_model.items():
-        check_books(page, model, its_calls)
+        check_books(page, model, [call for call in its_calls if call.arrived])
+    check_envoys_books(page, calls)
     refused_streams = sum(call.reason == "REFUSED_STREAM" for call in calls)
     assert refused_streams <= MOST_REFUSED_STREAMS * len(calls)
     assert {"OK", "SHED", "INFEASIBLE", "LATE_DROP", "MODEL_FAILED", "CANCELLED"} <= {

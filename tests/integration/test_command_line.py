@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -16,7 +16,18 @@ import pytest
 
 from inferd import __version__
 from inferd.app import main
-from support.server import INFERD, REPOSITORY, ROOT, NotStarted, Server, clean_environment, serving
+from support.server import (
+    INFERD,
+    REPOSITORY,
+    ROOT,
+    NotStarted,
+    Server,
+    clean_environment,
+    server_environment,
+    serving,
+    without,
+)
+from support.transports import Transport
 
 AMPLE_S = 60.0
 UNUSABLE = 2
@@ -44,13 +55,15 @@ def inferd(*arguments: str) -> Said:
     return Said(code, out.getvalue(), err.getvalue())
 
 
-def process(*arguments: str) -> Said:
+def process(
+    *arguments: str, transport: Transport = "grpcio", environment: Mapping[str, str] | None = None
+) -> Said:
     done = subprocess.run(
         [*INFERD, *arguments],
         capture_output=True,
         text=True,
         timeout=AMPLE_S,
-        env=clean_environment(),
+        env=server_environment(transport) | dict(environment or {}),
         cwd=ROOT,
         check=False,
     )
@@ -147,46 +160,27 @@ def test_every_mistake_in_the_configuration_is_told_at_once(tmp_path: Path) -> N
     assert "got 'soon'" in problems[2]
 
 
-@pytest.mark.parametrize("command", ["check", "serve"])
 @pytest.mark.parametrize(
     ("what", "why"), [("nothing", "No such file or directory"), ("a file", "Not a directory")]
 )
-def test_a_repository_that_cannot_be_read(
-    tmp_path: Path, command: str, what: str, why: str
-) -> None:
+def test_a_repository_that_cannot_be_read(tmp_path: Path, what: str, why: str) -> None:
     path = tmp_path / "models"
     if what == "a file":
         path.touch()
 
-    run = process if command == "serve" else inferd
-    said = run(command, "--repository", str(path), *no_ports(command))
+    said = inferd("check", "--repository", str(path))
+
+    assert said == Said(UNUSABLE, "", f"inferd: cannot read model repository {path}: {why}\n")
+
+
+def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path) -> None:
+    said = process(
+        "check", "--repository", str(REPOSITORY), environment=without(tmp_path, "onnxruntime")
+    )
 
     assert said.code == UNUSABLE
-    assert said.err.splitlines()[-1] == f"inferd: cannot read model repository {path}: {why}"
-
-
-def no_ports(command: str) -> list[str]:
-    return ["--port", "0", "--http-port", "0"] if command == "serve" else []
-
-
-@pytest.mark.parametrize("command", ["check", "serve"])
-def test_without_onnxruntime_it_says_what_to_install(command: str) -> None:
-    program = (
-        "import sys; sys.modules['onnxruntime'] = None; from inferd.app import main;"
-        f"sys.exit(main([{command!r}, '--repository', {str(REPOSITORY)!r}]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=AMPLE_S,
-        env=clean_environment(),
-        check=False,
-    )
-
-    assert done.returncode == UNUSABLE
-    assert done.stderr.startswith("inferd: onnxruntime is not installed: pip install 'inferd[cpu]'")
-    assert len(done.stderr.splitlines()) == 1
+    assert said.err.startswith("inferd: onnxruntime is not installed: pip install 'inferd[cpu]'")
+    assert len(said.err.splitlines()) == 1
 
 
 # -- models -----------------------------------------------------------------------------
@@ -227,16 +221,48 @@ def test_the_models_may_go_into_a_pipe_that_nobody_reads_to_its_end(server: Serv
 # -- serve ------------------------------------------------------------------------------
 
 
+def no_ports() -> list[str]:
+    return ["--port", "0", "--http-port", "0"]
+
+
+def test_it_does_not_serve_a_repository_that_cannot_be_read(
+    tmp_path: Path, transport: Transport
+) -> None:
+    path = tmp_path / "models"
+
+    said = process("serve", "--repository", str(path), *no_ports(), transport=transport)
+
+    last = said.err.splitlines()[-1]
+    assert said.code == UNUSABLE
+    assert last == f"inferd: cannot read model repository {path}: No such file or directory"
+
+
+def test_it_does_not_serve_without_onnxruntime(tmp_path: Path, transport: Transport) -> None:
+    said = process(
+        *("serve", "--repository", str(REPOSITORY), *no_ports()),
+        transport=transport,
+        environment=without(tmp_path, "onnxruntime"),
+    )
+
+    assert said.code == UNUSABLE
+    assert said.err.startswith("inferd: onnxruntime is not installed: pip install 'inferd[cpu]'")
+    assert len(said.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("flag", "start"),
     [("--port", "cannot listen on"), ("--http-port", "cannot serve metrics and health on")],
 )
-def test_a_port_that_is_taken(tmp_path: Path, taken: int, flag: str, start: str) -> None:
+def test_a_port_that_is_taken(
+    tmp_path: Path, transport: Transport, taken: int, flag: str, start: str
+) -> None:
     a_repository(tmp_path, "simple")
     ports = {"--port": "0", "--http-port": "0", flag: str(taken)}
 
     said = process(
-        "serve", "--repository", str(tmp_path), *(x for pair in ports.items() for x in pair)
+        *("serve", "--repository", str(tmp_path)),
+        *(x for pair in ports.items() for x in pair),
+        transport=transport,
     )
 
     assert said.code == UNUSABLE
@@ -244,15 +270,18 @@ def test_a_port_that_is_taken(tmp_path: Path, taken: int, flag: str, start: str)
     assert last == f"inferd: {start} 127.0.0.1:{taken}: address already in use"
 
 
-def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_ours(tmp_path: Path, transport: Transport, host: str) -> None:
     a_repository(tmp_path, "simple")
 
     said = process(
-        "serve", "--repository", str(tmp_path), "--host", "192.0.2.1", *no_ports("serve")
+        *("serve", "--repository", str(tmp_path), "--host", host),
+        *("--port", "8001", "--http-port", "0"),
+        transport=transport,
     )
 
     assert said.code == UNUSABLE
-    assert "192.0.2.1" in said.err.splitlines()[-1]
+    assert host in said.err.splitlines()[-1]
 
 
 def test_it_announces_what_it_serves_and_where(server: Server) -> None:
@@ -264,7 +293,9 @@ def test_it_announces_what_it_serves_and_where(server: Server) -> None:
     assert f"  grpcurl -plaintext {server.address} list" in lines
 
 
-def test_flags_go_over_the_environment_over_the_file_over_the_defaults(tmp_path: Path) -> None:
+def test_flags_go_over_the_environment_over_the_file_over_the_defaults(
+    tmp_path: Path, transport: Transport
+) -> None:
     a_repository(tmp_path / "models", "simple", "no_batch", "slow")
     config = tmp_path / "inferd.yaml"
     config.write_text(
@@ -282,6 +313,7 @@ def test_flags_go_over_the_environment_over_the_file_over_the_defaults(tmp_path:
         *("--config", str(config)),
         *("--load-model", "simple"),
         repository=tmp_path / "models",
+        transport=transport,
         environment=environment,
     ) as server:
         lines = server.announcement.splitlines()
@@ -292,13 +324,18 @@ def test_flags_go_over_the_environment_over_the_file_over_the_defaults(tmp_path:
     assert not server.logged().startswith("{"), "from the environment"
 
 
-def test_strict_mode_does_not_start_with_less_than_everything(tmp_path: Path) -> None:
+def test_strict_mode_does_not_start_with_less_than_everything(
+    tmp_path: Path, transport: Transport
+) -> None:
     repository = broken(tmp_path / "models")
 
     with (
         pytest.raises(NotStarted) as ended,
         serving(
-            tmp_path, repository=repository, environment={"INFERD__REPOSITORY__STRICT": "true"}
+            tmp_path,
+            repository=repository,
+            transport=transport,
+            environment={"INFERD__REPOSITORY__STRICT": "true"},
         ),
     ):
         pass
@@ -310,8 +347,8 @@ def test_strict_mode_does_not_start_with_less_than_everything(tmp_path: Path) ->
     assert "Traceback" not in text
 
 
-def test_otherwise_it_serves_what_there_is(tmp_path: Path) -> None:
-    with serving(tmp_path, repository=broken(tmp_path / "models")) as server:
+def test_otherwise_it_serves_what_there_is(tmp_path: Path, transport: Transport) -> None:
+    with serving(tmp_path, repository=broken(tmp_path / "models"), transport=transport) as server:
         states = {
             line.split()[0]: line.split()[-1] for line in server.announcement.splitlines() if line
         }
@@ -328,9 +365,9 @@ def test_an_empty_repository_is_served(tmp_path: Path) -> None:
         assert "(no models)" in server.announcement
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs /proc")
-def test_it_is_the_process_that_was_started(server: Server) -> None:
-    command = Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_it_is_the_process_that_was_started_and_no_other(server: Server) -> None:
+    children = [child.read_text() for child in Path(f"/proc/{server.pid}/task").glob("*/children")]
 
-    assert b"inferd" in command
-    assert b"serve" in command
+    assert server.get("/v2/health/live") is not None
+    assert "".join(children) == ""

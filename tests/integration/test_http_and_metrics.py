@@ -13,20 +13,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
+from prometheus_client.parser import text_string_to_metric_families as plain_families
 
 import inferd_client
 from inferd_client import Client, RetryPolicy
 from support.server import (
-    HASTY,
     INFERD,
     REPOSITORY,
     ROOT,
     Server,
-    clean_environment,
     eventually,
     free_port,
+    server_environment,
     serving,
 )
+from support.transports import Transport
 
 AMPLE_S = 30.0
 MODELS = ("simple", "poison", "slow", "nan_maker")
@@ -77,12 +78,12 @@ def traffic(client: Client) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def served(transport: Transport, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve four models, one of which does not load, to `traffic` and nobody else."""
     load = [argument for name in MODELS for argument in ("--load-model", name)]
     directory = tmp_path_factory.mktemp("metrics")
     with (
-        serving(directory, "--control-mode", "explicit", *load) as server,
+        serving(directory, "--control-mode", "explicit", *load, transport=transport) as server,
         Client(server.address, retry=RetryPolicy(max_attempts=1)) as client,
     ):
         traffic(client)
@@ -234,7 +235,23 @@ def test_both_formats_are_spoken(served: Server) -> None:
     assert open_type.startswith("application/openmetrics-text")
     assert text.endswith("# EOF\n")
     parsed = [*families(text)]  # type: ignore[no-untyped-call]
-    assert len(parsed) == plain.count("# TYPE ")
+    # Envoy's own it adds where its format is the one that was asked for.
+    assert len(parsed) == plain.count("# TYPE ") - plain.count("# TYPE envoy_")
+
+
+def test_the_page_can_be_parsed_and_no_name_comes_twice(served: Server) -> None:
+    _, _, page = get(f"{served.http}/metrics")
+
+    names = [each.name for each in plain_families(page)]
+    assert len(names) == len({*names}) > 30
+
+
+def test_the_transport_adds_its_own(served: Server, samples: Samples, transport: Transport) -> None:
+    envoys = {name for name, _ in samples if name.startswith("envoy_")}
+
+    assert bool(envoys) == (transport == "envoy")
+    if envoys:
+        assert value(samples, "envoy_http_downstream_rq_total") >= len(MODELS)
 
 
 # -- health -----------------------------------------------------------------------------
@@ -263,11 +280,13 @@ def test_nothing_can_be_changed_over_http(served: Server) -> None:
     assert get(f"{served.http}/v2/models/simple/ready", method="POST")[0] == 405
 
 
-def test_it_is_live_before_it_is_ready_and_ready_until_it_goes(tmp_path: Path) -> None:
+def test_it_is_live_before_it_is_ready_and_ready_until_it_goes(
+    tmp_path: Path, transport: Transport
+) -> None:
     port, log = free_port(), tmp_path / "stderr.log"
     url = f"http://127.0.0.1:{port}/v2/health"
     command = [*INFERD, "serve", "--repository", str(REPOSITORY), "--port", "0"]
-    environment = {**clean_environment(), **HASTY, "INFERD__SERVER__DRAIN_PAUSE_S": "600"}
+    environment = server_environment(transport) | {"INFERD__SERVER__DRAIN_PAUSE_S": "600"}
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*command, "--http-port", str(port)],

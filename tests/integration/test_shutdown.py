@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 import inferd_client
 from inferd_client import AsyncClient, Client, RetryPolicy
 from support.server import (
-    HASTY,
     INFERD,
     REPOSITORY,
     ROOT,
     Server,
-    clean_environment,
     eventually,
     free_port,
+    server_environment,
     serving,
 )
+from support.transports import Transport
 
 AMPLE_S = 30.0
 ONCE = RetryPolicy(max_attempts=1)
@@ -97,8 +97,8 @@ class Callers:
                 self.warm.set()
 
 
-async def test_under_load_nobody_is_lost(tmp_path: Path) -> None:
-    with serving(tmp_path, *WITH_SLOW) as server:
+async def test_under_load_nobody_is_lost(tmp_path: Path, transport: Transport) -> None:
+    with serving(tmp_path, *WITH_SLOW, transport=transport) as server:
         callers = Callers()
         async with AsyncExitStack() as stack:
             clients = [
@@ -120,8 +120,10 @@ async def test_under_load_nobody_is_lost(tmp_path: Path) -> None:
     }
 
 
-async def test_whoever_was_let_in_is_answered_and_nobody_else_is(tmp_path: Path) -> None:
-    with serving(tmp_path, *WITH_SLOW) as server:
+async def test_whoever_was_let_in_is_answered_and_nobody_else_is(
+    tmp_path: Path, transport: Transport
+) -> None:
+    with serving(tmp_path, *WITH_SLOW, transport=transport) as server:
         async with AsyncClient(server.address, retry=ONCE) as client:
             calls = [
                 asyncio.create_task(
@@ -141,11 +143,13 @@ async def test_whoever_was_let_in_is_answered_and_nobody_else_is(tmp_path: Path)
         assert [answer["OUTPUT0"].tolist() for answer in answers] == [[[at]] for at in range(24)]
 
 
-def test_it_says_that_it_is_going_while_it_still_takes_calls(tmp_path: Path) -> None:
+def test_it_says_that_it_is_going_while_it_still_takes_calls(
+    tmp_path: Path, transport: Transport
+) -> None:
     pause = {"INFERD__SERVER__DRAIN_PAUSE_S": "1"}
     request = health_pb2.HealthCheckRequest()
     with (
-        serving(tmp_path, *ONLY_SIMPLE, environment=pause) as server,
+        serving(tmp_path, *ONLY_SIMPLE, transport=transport, environment=pause) as server,
         grpc.insecure_channel(server.address) as channel,
         Client(server.address, retry=ONCE) as client,
     ):
@@ -169,9 +173,13 @@ def test_it_says_that_it_is_going_while_it_still_takes_calls(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_second_signal_ends_it_at_once(
+    tmp_path: Path, transport: Transport, number: signal.Signals
+) -> None:
     pause = {"INFERD__SERVER__DRAIN_PAUSE_S": "600"}
-    with serving(tmp_path, *ONLY_SIMPLE, environment=pause, exit_code=128 + number) as server:
+    with serving(
+        tmp_path, *ONLY_SIMPLE, transport=transport, environment=pause, exit_code=128 + number
+    ) as server:
         server.signal(number)
         eventually(lambda: "draining" in server.logged())
         server.signal(number)
@@ -180,7 +188,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals)
     assert "second signal" in server.logged()
 
 
-def test_a_signal_while_models_load_ends_it_in_order(tmp_path: Path) -> None:
+def test_a_signal_while_models_load_ends_it_in_order(tmp_path: Path, transport: Transport) -> None:
     log = tmp_path / "stderr.log"
     command = [*INFERD, "serve", "--repository", str(REPOSITORY), "--port", "0", "--http-port", "0"]
     with log.open("w") as stderr:
@@ -189,7 +197,7 @@ def test_a_signal_while_models_load_ends_it_in_order(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=ROOT,
-            env=clean_environment() | HASTY,
+            env=server_environment(transport),
         )
     # `slow` takes much longer than the others.
     eventually(lambda: "simple/1 is ready" in log.read_text())
@@ -201,11 +209,13 @@ def test_a_signal_while_models_load_ends_it_in_order(tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
 
 
-def test_killed_and_started_again_it_serves_on_the_same_port(tmp_path: Path) -> None:
+def test_killed_and_started_again_it_serves_on_the_same_port(
+    tmp_path: Path, transport: Transport
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    with serving(first, *ONLY_SIMPLE, exit_code=-signal.SIGKILL) as server:
+    with serving(first, *ONLY_SIMPLE, transport=transport, exit_code=-signal.SIGKILL) as server:
         client = Client(server.address)
         client.infer("simple", pair(1), timeout_s=AMPLE_S)
         server.signal(signal.SIGKILL)
@@ -214,7 +224,7 @@ def test_killed_and_started_again_it_serves_on_the_same_port(tmp_path: Path) -> 
         client.infer("simple", pair(1), timeout_s=0.5)
 
     with (
-        serving(second, *ONLY_SIMPLE, port=server.port) as again,
+        serving(second, *ONLY_SIMPLE, transport=transport, port=server.port) as again,
         Client(server.address) as client,
     ):
         assert again.port == server.port
@@ -222,7 +232,7 @@ def test_killed_and_started_again_it_serves_on_the_same_port(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("closed", ["nobody reads", "no standard streams"])
-def test_nobody_needs_to_listen(tmp_path: Path, closed: str) -> None:
+def test_nobody_needs_to_listen(tmp_path: Path, transport: Transport, closed: str) -> None:
     port, log = free_port(), tmp_path / "stderr.log"
     arguments = [*INFERD, "serve", "--repository", str(REPOSITORY), *ONLY_SIMPLE]
     arguments += ["--port", str(port), "--http-port", "0"]
@@ -231,7 +241,7 @@ def test_nobody_needs_to_listen(tmp_path: Path, closed: str) -> None:
     with log.open("w") as stderr:
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-            cwd=ROOT, env=clean_environment(),
+            cwd=ROOT, env=server_environment(transport),
         )  # fmt: skip
     assert process.stdout is not None
     process.stdout.close()
@@ -252,7 +262,7 @@ def test_nobody_needs_to_listen(tmp_path: Path, closed: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pipes have other sizes")
-def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, transport: Transport) -> None:
     port = free_port()
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -262,7 +272,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=writer,
         cwd=ROOT,
-        env=clean_environment(),
+        env=server_environment(transport),
     )
     os.close(writer)
     try:

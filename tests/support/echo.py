@@ -62,27 +62,36 @@ Act = Callable[[Any, Call], Awaitable[Any]]
 
 
 class Echo:
-    """Says what it is told, until it is told `bye`. Keeps the last call.
+    """Says what it is told, until it is told `bye`. Keeps the calls.
 
     `act`, if there is one, happens at every message.
     """
 
     def __init__(self, act: Act | None = None) -> None:
         self._act = act
-        self.call: Call | None = None
+        self.calls: list[Call] = []
         #: Streams that have been cleaned up.
         self.closed = 0
 
+    @property
+    def call(self) -> Call | None:
+        """The last call."""
+        return self.calls[-1] if self.calls else None
+
     async def say_once(self, request: Any, call: Call) -> Any:
-        self.call = call
+        self.calls.append(call)
         return await self._act(request, call) if self._act else request
 
     async def collect(self, requests: AsyncIterator[Any], call: Call) -> Any:
-        self.call = call
-        return Note(text=" ".join([request.text async for request in requests]))
+        self.calls.append(call)
+        texts = []
+        async for request in requests:
+            answer = await self._act(request, call) if self._act else request
+            texts.append(answer.text)
+        return Note(text=" ".join(texts))
 
     async def expand(self, request: Any, call: Call) -> AsyncIterator[Any]:
-        self.call = call
+        self.calls.append(call)
         try:
             for word in request.text.split():
                 yield Note(text=word)
@@ -92,7 +101,7 @@ class Echo:
             self.closed += 1
 
     async def converse(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-        self.call = call
+        self.calls.append(call)
         async for request in requests:
             if request.text == "bye":
                 return

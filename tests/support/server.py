@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.transports import Transport, run_directory
+
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = ROOT / "tests" / "repository"
 INFERD = (sys.executable, "-m", "inferd")
@@ -51,6 +53,10 @@ class Server:
     log: Path
     #: What it is expected to end with.
     exit_code: int = 0
+    #: Whether tracebacks in its log are what the test is about.
+    alarming: bool = False
+    #: What Envoy's process keeps for itself, where that is known.
+    run_directory: Path | None = None
     #: Whether it has been told to stop.
     told: bool = field(default=False, init=False)
 
@@ -91,11 +97,14 @@ def serving(
     repository: Path | Sequence[Path] = REPOSITORY,
     port: int = 0,
     exit_code: int = 0,
+    alarming: bool = False,
+    transport: Transport | None = "grpcio",
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run a server for as long as the block lasts, unless the block ends it itself.
 
-    `directory` gets its log. Raises `NotStarted` with what it said instead, and
+    A test that does not care for the transport need not name one. `directory` gets the log.
+    Raises `NotStarted` with what it said instead, and
     `AssertionError` when it does not end as it should.
     """
     log = directory / "stderr.log"
@@ -109,21 +118,35 @@ def serving(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**clean_environment(), **HASTY, **(environment or {})},
+            env=server_environment(transport) | dict(environment or {}),
             cwd=ROOT,
             text=True,
             start_new_session=True,
         )
     try:
-        server = _announced(process, log, exit_code)
-        yield server
-        _end(server)
+        server = _announced(process, log)
+        server.exit_code, server.alarming = exit_code, alarming
+        try:
+            yield server
+            _end(server)
+        finally:
+            _sweep(server)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def without(directory: Path, *modules: str) -> dict[str, str]:
+    """Return what to add to an environment in which modules cannot be imported.
+
+    `directory` gets a file that Python runs when it starts, embedded or not.
+    """
+    hide = f"import sys\nsys.modules.update(dict.fromkeys({modules!r}))\n"
+    (directory / "sitecustomize.py").write_text(hide)
+    return {"PYTHONPATH": str(directory)}
 
 
 def copy_model(name: str, target: Path, *, batching: str = "dynamic_batching { }") -> None:
@@ -155,7 +178,13 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("INFERD__")}
 
 
-def _announced(process: "subprocess.Popen[str]", log: Path, exit_code: int) -> Server:
+def server_environment(transport: Transport | None) -> dict[str, str]:
+    """Return the environment of a server that is to start quickly, on this transport if any."""
+    chosen = {} if transport is None else {"INFERD__SERVER__TRANSPORT": transport}
+    return {**clean_environment(), **HASTY, **chosen}
+
+
+def _announced(process: "subprocess.Popen[str]", log: Path) -> Server:
     # Reading blocks until there is a line or an end; the watchdog makes an end.
     watchdog = threading.Timer(START_S, process.kill)
     watchdog.start()
@@ -181,7 +210,7 @@ def _announced(process: "subprocess.Popen[str]", log: Path, exit_code: int) -> S
         http_port=int(http["port"]),
         announcement=text,
         log=log,
-        exit_code=exit_code,
+        run_directory=run_directory(process.pid),
     )
 
 
@@ -194,9 +223,17 @@ def _end(server: Server) -> None:
     except subprocess.TimeoutExpired:
         raise AssertionError(f"it did not stop within {STOP_S} s:\n{_tail(server)}") from None
     assert code == server.exit_code, f"exit code {code}:\n{_tail(server)}"
+    if server.run_directory is not None and code == 0:
+        assert not server.run_directory.exists(), "it left something behind"
     log = server.logged()
     at = log.find("Traceback")
-    assert at < 0, log[max(0, at - 500) : at + 4000]
+    assert at < 0 or server.alarming, log[max(0, at - 500) : at + 4000]
+
+
+def _sweep(server: Server) -> None:
+    """Remove what a server that was killed had no time to."""
+    if server.run_directory is not None:
+        shutil.rmtree(server.run_directory, ignore_errors=True)
 
 
 def _tail(server: Server) -> str:
