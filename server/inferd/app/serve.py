@@ -28,6 +28,7 @@ from inferd.inference.repository.layout import scan
 from inferd.inference.version import State
 from inferd.services.pipeline import Pipeline
 from inferd.services.routes import Route
+from inferd.transport import sockets
 from inferd.transport.grpcio.server import listening
 from inferd.transport.http import serving_http
 
@@ -60,6 +61,7 @@ def run(config: Config, say: Say, transport: str) -> int:
     Raises `LoadFailed` when the repository cannot be read, `OSError` when an address cannot
     be listened on.
     """
+    sockets.check_free(config.server.host, config.server.port, reuse_port=config.server.reuse_port)
     prepare(config)
     with logging_to(sys.stderr, config.telemetry.log) as logs:
         log.info("transport: %s", transport)

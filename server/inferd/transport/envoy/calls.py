@@ -18,6 +18,7 @@ from inferd.errors import Exhausted, InferdError, Internal, TooLarge
 from inferd.services.pipeline import Pipeline, Requests
 from inferd.services.routes import Route
 from inferd.services.status import Code, Refusal, refusal
+from inferd.transport.envoy import bootstrap
 from inferd.transport.envoy.headers import (
     Headers,
     message_header,
@@ -37,7 +38,7 @@ Scope: TypeAlias = dict[str, Any]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 
 #: Envoy's note of when a request came, in microseconds of the day's clock.
-ARRIVED = b"x-inferd-arrived"
+ARRIVED = bootstrap.ARRIVED.encode()
 #: Who has waited for longer was there when the clock was set.
 LONGEST_WAIT_S = 60.0
 
