@@ -15,7 +15,8 @@ from inferd.services.routes import Route
 from inferd.services.status import Code, Refusal
 from inferd.transport import sockets
 from inferd.transport.envoy.admin import Admin
-from inferd.transport.envoy.calls import KINDS, Scope, Send, answer_unknown
+from inferd.transport.envoy.calls import KINDS, Scope, answer_unknown
+from inferd.transport.envoy.events import Send
 from inferd.transport.envoy.shedding import shedding
 from inferd.transport.envoy.watch import Receive, Watch
 

@@ -6,7 +6,7 @@ short: headers, one read, the pipeline, and events that are mostly constants.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -19,23 +19,27 @@ from inferd.services.pipeline import Pipeline, Requests
 from inferd.services.routes import Route
 from inferd.services.status import Code, Refusal, refusal
 from inferd.transport.envoy import bootstrap
-from inferd.transport.envoy.headers import (
-    Headers,
-    message_header,
-    metadata_headers,
-    metadata_value,
-    timeout_s,
+from inferd.transport.envoy.events import (
+    END_OF_BODY,
+    GRPC,
+    NotGrpc,
+    Send,
+    answer_http,
+    end,
+    failed,
+    refuse,
+    start,
+    succeeded,
 )
-from inferd.transport.envoy.messages import ENCODINGS, Messages, compressed, framed
+from inferd.transport.envoy.headers import metadata_value, timeout_s
+from inferd.transport.envoy.messages import Messages, compressed, framed
 from inferd.transport.envoy.watch import Receive, Watch, Watched
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Event: TypeAlias = dict[str, Any]
 Scope: TypeAlias = dict[str, Any]
-Send: TypeAlias = Callable[[Event], Awaitable[None]]
 
 #: Envoy's note of when a request came, in microseconds of the day's clock.
 ARRIVED = bootstrap.ARRIVED.encode()
@@ -45,12 +49,8 @@ LONGEST_WAIT_S = 60.0
 #: What gRPC counts for a header besides its name and value, after HPACK.
 HEADER_OVERHEAD_BYTES = 32
 
-_GRPC = b"application/grpc"
 #: What may follow it: how messages are encoded (which is protobuf all the same), parameters.
 _GRPC_SUFFIX = (b"+", b";")
-_CONTENT_TYPE = (b"content-type", _GRPC)
-_END_OF_BODY: Event = {"type": "http.response.body", "body": b""}
-_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
 #: Headers that are the protocol's, and not the call's metadata.
 _PROTOCOL = frozenset(
     (
@@ -76,14 +76,6 @@ class Opened(NamedTuple):
     encoding: bytes
     #: How ours will be compressed; empty when they will not.
     compression: bytes
-
-
-class NotGrpc(Exception):
-    """What came is HTTP and no call. An HTTP status says so."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 class Gone(Exception):
@@ -122,14 +114,14 @@ class Calls:
             opened = self._open(scope)
             await self._answer(opened, receive, send)
         except InferdError as error:
-            _refuse(send, refusal(error))
+            refuse(send, refusal(error))
         except NotGrpc as error:
-            _answer_http(send, error)
+            answer_http(send, error)
         except Gone:
             pass
         except Exception:
             log.exception("unforeseen error in %s", self._path)
-            _end(send, refusal(Internal("internal error")))
+            end(send, refusal(Internal("internal error")))
 
     async def _answer(self, opened: Opened, receive: Receive, send: Send) -> None:
         raise NotImplementedError
@@ -181,7 +173,7 @@ class Calls:
         assert task is not None
         watched = Watched(task, now=call.arrived, deadline_at=call.deadline.at)
         if send is not None:
-            watched.refuse = partial(_refuse, send)
+            watched.refuse = partial(refuse, send)
         self._watch.add(watched)
         return watched
 
@@ -242,13 +234,13 @@ class OneAnswer(Calls):
     async def _answer(self, opened: Opened, receive: Receive, send: Send) -> None:
         answer = await (self._streamed if self._streams else self._single)(opened, receive, send)
         if type(answer) is not bytes:
-            _refuse(send, answer)
+            refuse(send, answer)
             return
         call = opened.call
         body = self._frame(answer, opened.compression)
-        send(_start(call, opened.compression))
+        send(start(call, opened.compression))
         send({"type": "http.response.body", "body": body})
-        send(_ok(call))
+        send(succeeded(call))
 
     async def _single(self, opened: Opened, receive: Receive, send: Send) -> Any:
         watched = self._watched(opened.call, send)
@@ -337,7 +329,7 @@ class _Answers:
         """Send one message, and wait while the caller does not read. Raises `Gone`."""
         if not self._started:
             self._started = True
-            self._send(_start(self.opened.call, self.opened.compression))
+            self._send(start(self.opened.call, self.opened.compression))
         body = {"type": "http.response.body", "body": frame, "more_body": True}
         if (await _settled(asyncio.ensure_future(self._send(body)))).exception() is not None:
             raise Gone
@@ -346,15 +338,15 @@ class _Answers:
         """Send the status."""
         send, refused = self._send, self.refused
         if not self._started and refused is not None:
-            _refuse(send, refused)
+            refuse(send, refused)
             return
         if not self._started:
-            send(_start(self.opened.call, b""))
-        send(_END_OF_BODY)
+            send(start(self.opened.call, b""))
+        send(END_OF_BODY)
         if refused is None:
-            send(_ok(self.opened.call))
+            send(succeeded(self.opened.call))
         else:
-            send({"type": "http.response.trailers", "headers": _status(refused)})
+            send(failed(refused))
 
 
 KINDS: dict[bool, type[Calls]] = {False: OneAnswer, True: ManyAnswers}
@@ -364,7 +356,7 @@ KINDS: dict[bool, type[Calls]] = {False: OneAnswer, True: ManyAnswers}
 def check_protocol(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
     """Refuse what is no call. Raises `NotGrpc` or, for who speaks gRPC, `Internal`."""
     kind = headers.get(b"content-type", b"")
-    if kind != _GRPC and not (kind.startswith(_GRPC) and kind[16:17] in _GRPC_SUFFIX):
+    if kind != GRPC and not (kind.startswith(GRPC) and kind[16:17] in _GRPC_SUFFIX):
         said = kind.decode("latin-1") or "missing"
         raise NotGrpc(415, f"the content type is {said}; gRPC's is application/grpc")
     if scope["method"] != "POST":
@@ -378,11 +370,11 @@ async def answer_unknown(scope: Scope, _: Receive, send: Send) -> None:
     try:
         check_protocol(scope, dict(scope["headers"]))
     except NotGrpc as error:
-        _answer_http(send, error)
+        answer_http(send, error)
     except Internal as error:
-        _refuse(send, refusal(error))
+        refuse(send, refusal(error))
     else:
-        _refuse(send, _NO_METHOD)
+        refuse(send, _NO_METHOD)
 
 
 _NO_METHOD = Refusal(Code.UNIMPLEMENTED, "Method not found!", ())
@@ -423,60 +415,3 @@ def _peer(client: tuple[str, int] | None) -> str:
         return ""
     host, port = client
     return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
-
-
-def _start(call: Call, compression: bytes) -> Event:
-    if not call.initial and not compression:
-        return _START
-    headers: Headers = [_CONTENT_TYPE]
-    if compression:
-        headers.append((b"grpc-encoding", compression))
-    headers += metadata_headers(call.initial)
-    return {**_START, "headers": headers}
-
-
-_START: Event = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [_CONTENT_TYPE],
-    "trailers": True,
-}
-
-
-def _ok(call: Call) -> Event:
-    if not call.trailing:
-        return _TRAILERS
-    headers = [*_TRAILERS["headers"], *metadata_headers(call.trailing)]
-    return {**_TRAILERS, "headers": headers}
-
-
-def _refuse(send: Send, refused: Refusal) -> None:
-    """Send a status alone: headers that are trailers at once."""
-    headers = [_CONTENT_TYPE, *_status(refused)]
-    if refused.code == Code.UNIMPLEMENTED:
-        headers.append((b"grpc-accept-encoding", ENCODINGS))
-    send({"type": "http.response.start", "status": 200, "headers": headers})
-    send(_END_OF_BODY)
-
-
-def _end(send: Send, refused: Refusal) -> None:
-    """Send a status, however far the answer has got.
-
-    The host answers what comes out of turn with an error that nobody looks at. But what has no
-    end at all is open for ever.
-    """
-    _refuse(send, refused)
-    send({"type": "http.response.trailers", "headers": _status(refused)})
-
-
-def _status(refused: Refusal) -> Headers:
-    headers: Headers = [(b"grpc-status", b"%d" % refused.code)]
-    if refused.message:
-        headers.append((b"grpc-message", message_header(refused.message)))
-    return headers + metadata_headers(refused.trailing)
-
-
-def _answer_http(send: Send, error: NotGrpc) -> None:
-    headers = [(b"content-type", b"text/plain")]
-    send({"type": "http.response.start", "status": error.status, "headers": headers})
-    send({"type": "http.response.body", "body": f"{error}\n".encode()})
