@@ -843,10 +843,24 @@ async def test_an_idle_connection_hears_of_the_end(a_wire: Wires) -> None:
     async with a_wire() as wire:
         await wire.channel.channel_ready()
         await wire.stop()
+        async with asyncio.timeout(10):
+            await wire.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
         await wire.ask("stopped")
         refused = await wire.refused()
 
     assert refused.code() is StatusCode.UNAVAILABLE
+
+
+async def test_a_busy_connection_hears_of_the_end_and_keeps_its_calls(a_wire: Wires) -> None:
+    async with a_wire() as wire:
+        call = wire.say(doing("wait", text="still"))
+        await wire.until("begun")
+        await wire.stop()
+        async with asyncio.timeout(10):
+            await wire.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        await wire.ask("go on")
+
+        assert text_of(await call) == "still"
 
 
 async def test_who_is_sent_away_goes_elsewhere(servers: Servers) -> None:

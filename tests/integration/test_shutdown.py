@@ -156,7 +156,7 @@ def test_it_says_that_it_is_going_while_it_still_takes_calls(
         health = health_pb2_grpc.HealthStub(channel)
         watch = health.Watch(request, timeout=AMPLE_S)
         before = next(watch).status
-        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGINT)
         after = next(watch).status
         answer = client.infer("simple", pair(1), timeout_s=AMPLE_S)
         checked = health.Check(request, timeout=AMPLE_S).status
