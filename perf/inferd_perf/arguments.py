@@ -109,6 +109,17 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ready-timeout-s", type=positive, default=60.0, help="(60)")
 
 
+def add_transports(parser: argparse.ArgumentParser, names: list[str]) -> None:
+    """Add which of inferd's transports to load; `names` are the default."""
+    parser.add_argument(
+        "--transport",
+        type=several(transport),
+        default=names,
+        metavar="NAME,NAME",
+        help=f"({','.join(names)})",
+    )
+
+
 def recipe_of(args: argparse.Namespace, **more: Any) -> Recipe:
     """Return the request that the arguments describe."""
     shapes = dict(args.shape)

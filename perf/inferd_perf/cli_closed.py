@@ -12,6 +12,7 @@ from inferd_perf.arguments import (
     Failed,
     add_request_arguments,
     add_server_arguments,
+    add_transports,
     at_least_one,
     at_least_zero,
     conclude,
@@ -22,7 +23,6 @@ from inferd_perf.arguments import (
     repository_of,
     several,
     side,
-    transport,
 )
 from inferd_perf.rounds import Measurement
 from inferd_perf.sides import KNOWN, Side, side_of
@@ -91,13 +91,7 @@ def add_closed(commands: Any) -> None:
         epilog=EXIT_CODES,
     )
     parser.set_defaults(command=_closed)
-    parser.add_argument(
-        "--transport",
-        type=several(transport),
-        default=["grpcio", "envoy"],
-        metavar="NAME,NAME",
-        help="(grpcio,envoy)",
-    )
+    add_transports(parser, ["grpcio", "envoy"])
     _add_loop_arguments(parser, [64, 256, 1])
 
 

@@ -12,6 +12,7 @@ from inferd_perf.arguments import (
     Failed,
     add_request_arguments,
     add_server_arguments,
+    add_transports,
     at_least_one,
     conclude,
     end_servers_on_sigterm,
@@ -20,7 +21,6 @@ from inferd_perf.arguments import (
     recipe_of,
     repository_of,
     several,
-    transport,
 )
 from inferd_perf.sides import KNOWN
 
@@ -57,7 +57,7 @@ def add_overload(commands: Any) -> None:
     parser.add_argument(
         "--tolerance", type=positive, default=0.03, help="of the capacity, a share (0.03)"
     )
-    _add_transports(parser, ["grpcio", "envoy"])
+    add_transports(parser, ["grpcio", "envoy"])
     parser.add_argument("--deadline-ms", type=positive, default=50.0, help="of every call (50)")
     parser.add_argument(
         "--grace-ms",
@@ -86,23 +86,13 @@ def add_churn(commands: Any) -> None:
     )
     parser.set_defaults(command=_churn)
     parser.add_argument("--minutes", type=positive, default=10.0, help="(10)")
-    _add_transports(parser, ["envoy"])
+    add_transports(parser, ["envoy"])
     parser.add_argument("--sessions-per-s", type=positive, default=100.0, help="that begin (100)")
     parser.add_argument("--connections", type=at_least_one, default=64, help="at once (64)")
     parser.add_argument("--most", type=positive, default=0.02, help="a share (0.02)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the readings there, too")
     add_server_arguments(parser)
     add_request_arguments(parser)
-
-
-def _add_transports(parser: argparse.ArgumentParser, names: list[str]) -> None:
-    parser.add_argument(
-        "--transport",
-        type=several(transport),
-        default=names,
-        metavar="NAME,NAME",
-        help=f"({','.join(names)})",
-    )
 
 
 def _overload_plan(args: argparse.Namespace) -> "overload.Plan":

@@ -23,7 +23,7 @@ CONFIG = "config.json"
 SERVICES = (grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],)
 
 _CONSOLE = "%H:%M:%S.%e %-7l envoy.%n %v"
-_JSON = '{"time": "%Y-%m-%dT%T.%eZ", "level": "%l", "logger": "envoy.%n", "message": "%j"}'
+_JSON = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "logger": "envoy.%n", "message": "%j"}'
 
 
 class Choice(NamedTuple):

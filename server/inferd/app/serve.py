@@ -211,10 +211,8 @@ async def _http(
     config: Config, parts: Parts, transport_metrics: TransportMetrics | None
 ) -> AsyncIterator[int]:
     async def metrics(accept: str) -> tuple[bytes, str]:
-        ours, content_type = await parts.metrics.render(accept)
-        if transport_metrics is None or not content_type.startswith("text/plain"):
-            return ours, content_type
-        return ours + await transport_metrics(), content_type
+        more = b"" if transport_metrics is None else await transport_metrics()
+        return await parts.metrics.render(accept, more)
 
     async with serving_http(
         config.server.host,

@@ -15,6 +15,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
@@ -111,10 +112,13 @@ class Metrics:
         """Return the text and its content type; OpenMetrics if `accept` asks for it."""
         return _encode(_Snapshot(self.registry.collect()), accept)
 
-    async def render(self, accept: str = "") -> tuple[bytes, str]:
-        """Return the `exposition`, made without holding the event loop for long."""
+    async def render(self, accept: str = "", more: bytes = b"") -> tuple[bytes, str]:
+        """Return the `exposition`, made without holding the event loop for long.
+
+        `more` is what somebody else has to add, in the classic text format.
+        """
         snapshot = _Snapshot(self.registry.collect())
-        return await asyncio.to_thread(_encode, snapshot, accept)
+        return await asyncio.to_thread(_encode_both, snapshot, more, accept)
 
 
 class _Snapshot(Collector):
@@ -123,6 +127,16 @@ class _Snapshot(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._metrics
+
+
+def _encode_both(snapshot: Collector, more: bytes, accept: str) -> tuple[bytes, str]:
+    # As `unknown`, counters keep their names, as Triton's do.
+    text = _COUNTERS.sub(rf"\1 {_TRITONS}", more.decode())
+    theirs: Iterable[Metric] = text_string_to_metric_families(text)
+    return _encode(_Snapshot([*snapshot.collect(), *theirs]), accept)
+
+
+_COUNTERS = re.compile(r"^(# TYPE \S+) counter$", re.MULTILINE)
 
 
 def _encode(snapshot: Collector, accept: str) -> tuple[bytes, str]:

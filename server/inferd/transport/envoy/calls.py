@@ -63,7 +63,6 @@ _PROTOCOL = frozenset(
         b"host",
         b"te",
         b"x-forwarded-proto",
-        b"x-request-id",
     )
 )
 
