@@ -202,10 +202,11 @@ async def test_a_call_without_a_deadline_has_none(a_wire: Wires) -> None:
 
 async def test_only_the_callers_own_metadata_arrive(a_wire: Wires) -> None:
     async with a_wire() as wire:
-        await wire.say(metadata=(("x-id", "7"),))
+        await wire.say(metadata=(("x-id", "7"), ("x-request-id", "8")))
         metadata = (await wire.call()).metadata
 
-    assert metadata.keys() <= {"x-id", "user-agent"}
+    assert metadata.keys() <= {"x-id", "x-request-id", "user-agent"}
+    assert (metadata["x-id"], metadata["x-request-id"]) == ("7", "8")
 
 
 async def test_a_peer_may_have_an_address_of_version_6(a_wire: Wires) -> None:

