@@ -154,7 +154,7 @@ class World(RuleBasedStateMachine):
     def look(self) -> None:
         arriving, self.arriving = self.arriving, []
         self.admitted(arriving, self.scheduler.admit(self.now, arriving))
-        self.dropped(self.scheduler.drop_late(self.now))
+        self.dropped(self.scheduler.given_up(self.now))
         while run := self.scheduler.pick(self.now):
             self.started(run)
         self.asks_to_be_woken_in_time()

@@ -64,7 +64,7 @@ class EarliestDeadlineFirst:
         self._scheduler = kind(Policy(max_batch=MAX_BATCH), latency)
 
     def arrive(self, now: float, tickets: Sequence[Ticket]) -> Iterable[Ticket]:
-        drops = [*self._scheduler.admit(now, tickets), *self._scheduler.drop_late(now)]
+        drops = [*self._scheduler.admit(now, tickets), *self._scheduler.given_up(now)]
         return [drop.ticket for drop in drops]
 
     def pick(self, now: float) -> Sequence[Ticket]:

@@ -213,8 +213,8 @@ def test_the_late_are_dropped_before_their_deadline() -> None:
 
     wake = scheduler.wake_at(0.0)
     assert wake == pytest.approx(12 * MS - 5.1 * MS), "it should have been its turn by then"
-    assert scheduler.drop_late(wake - 0.1 * MS) == []
-    drops = scheduler.drop_late(wake)
+    assert scheduler.given_up(wake - 0.1 * MS) == []
+    drops = scheduler.given_up(wake)
 
     assert [drop.reason for drop in drops] == [Reason.LATE_DROP]
     assert len(scheduler) == 0

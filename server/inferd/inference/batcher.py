@@ -20,7 +20,7 @@ from inferd.deadline import Clock
 from inferd.errors import Expired, Infeasible, InferdError, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch, Stopper
 from inferd.inference.request import Request, Tensors
-from inferd.inference.scheduling import Drop, Reason, Run, RunTime, Scheduler
+from inferd.inference.scheduling import Discipline, Drop, Reason, Run, RunTime
 from inferd.telemetry.statistics import ModelStatistics
 
 #: libuv's timers have whole milliseconds: ask that much early rather than be late.
@@ -68,7 +68,7 @@ class Batcher:
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        scheduler: Discipline,
         instances: Sequence[Instance],
         statistics: ModelStatistics,
         *,
@@ -146,7 +146,7 @@ class Batcher:
             self._look(self._clock())
 
     def _look(self, now: float) -> None:
-        self._refuse(self._scheduler.drop_late(now))
+        self._refuse(self._scheduler.given_up(now))
         self._expire_running(now)
         while self._idle and (run := self._scheduler.pick(now)):
             now = self._clock()  # what was decided may have been decided a little ahead of time

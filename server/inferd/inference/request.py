@@ -35,6 +35,9 @@ class Request(Ticket):
         within_s: float | None = None,
         key: Hashable = None,
         level: int = 0,
+        weight: float = 1.0,
+        caller: Hashable = None,
+        retried: bool = False,
         span: object | None = None,
     ) -> None:
         # All of the ticket here, too: there is one of these for every call.
@@ -44,6 +47,9 @@ class Request(Ticket):
         self.within_s = deadline - arrived if within_s is None else within_s
         self.key = key
         self.level = level
+        self.weight = weight
+        self.caller = caller
+        self.retried = retried
         self.sequence = 0
         self.inputs = _NOT_READ
         #: Names of the outputs wanted, in order.

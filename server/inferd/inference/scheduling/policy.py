@@ -2,6 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What a queue is there for."""
+
+    #: As many answers in time as can be, by weight.
+    GOODPUT = "goodput"
+    #: Whoever is let in is served, and whoever is not knows at once.
+    FAIL_FAST = "fail_fast"
+    #: First come, first served, as elsewhere: to compare with.
+    FIFO = "fifo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +32,7 @@ class Level:
 class Policy:
     """How the requests to one model version are grouped and ordered."""
 
+    mode: Mode = Mode.GOODPUT
     #: Rows in a batch at most; 1 for a model without a batch dimension.
     max_batch: int = 1
     #: Batches that run at the same time.

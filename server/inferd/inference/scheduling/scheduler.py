@@ -13,11 +13,10 @@ helps.
 import math
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from operator import itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
+from inferd.inference.scheduling.discipline import Drop, Reason, Run
 from inferd.inference.scheduling.forecast import Forecast
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Policy
@@ -37,39 +36,6 @@ Entry = tuple[int, float, int, Ticket]
 
 
 _DEADLINE = itemgetter(1)
-
-
-class Reason(StrEnum):
-    """Why a request will not be run."""
-
-    QUEUE_FULL = "QUEUE_FULL"
-    INFEASIBLE = "INFEASIBLE"
-    SHED = "SHED"
-    LATE_DROP = "LATE_DROP"
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A request that is given up, and why."""
-
-    ticket: Ticket
-    reason: Reason
-    #: Seconds until a retry may be admitted; negative: a retry is pointless.
-    retry_after_s: float = -1.0
-
-
-@dataclass(slots=True, eq=False)
-class Run:
-    """A batch that has left the queue. `finished` takes it back."""
-
-    tickets: tuple[Ticket, ...]
-    rows: int
-    picked_at: float
-    predicted_s: float
-    #: Why the batch was closed: full, idle, preferred, delay, deadline.
-    closed: str
-    #: When it was expected to end, at the time it was picked.
-    ends_at: float
 
 
 class Scheduler:
@@ -215,7 +181,7 @@ class Scheduler:
         self._remove([at])
         return True
 
-    def drop_late(self, now: float) -> list[Drop]:
+    def given_up(self, now: float) -> list[Drop]:
         """Take out what can no longer be answered in time, even by a run of its own."""
         late = [
             at for at in self._late_candidates(now) if self._last_start(self._queue[at][3]) <= now

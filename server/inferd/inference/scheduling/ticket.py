@@ -10,10 +10,30 @@ class Ticket:
     `key` (the shapes of their rows) may share a batch.
     """
 
-    __slots__ = ("arrived", "deadline", "key", "level", "rows", "sequence", "within_s")
+    __slots__ = (
+        "arrived",
+        "caller",
+        "deadline",
+        "key",
+        "level",
+        "retried",
+        "rows",
+        "sequence",
+        "weight",
+        "within_s",
+    )
 
     def __init__(
-        self, *, rows: int, deadline: float, arrived: float, key: Hashable = None, level: int = 0
+        self,
+        *,
+        rows: int,
+        deadline: float,
+        arrived: float,
+        key: Hashable = None,
+        level: int = 0,
+        weight: float = 1.0,
+        caller: Hashable = None,
+        retried: bool = False,
     ) -> None:
         self.rows = rows
         self.deadline = deadline
@@ -23,6 +43,12 @@ class Ticket:
         self.within_s = deadline - arrived
         #: Priority; lower goes first. Models without priority levels have only 0.
         self.level = level
+        #: What an answer in time is worth, per request.
+        self.weight = weight
+        #: Who asks: callers get equal shares where there is not enough for all. None: nobody's.
+        self.caller = caller
+        #: Whether its caller has asked before: under overload it weighs less.
+        self.retried = retried
         #: Order of admission, set by the scheduler.
         self.sequence = 0
 
