@@ -1,6 +1,7 @@
 """The scheduler's rules, one per test. Time is a number we pass in, in seconds."""
 
 import math
+from typing import Any
 
 import pytest
 
