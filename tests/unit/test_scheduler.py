@@ -28,7 +28,7 @@ def a_scheduler(*, base: float = 2 * MS, per_row: float = 0.1 * MS, **policy: ob
     return Scheduler(rules, latency)
 
 
-def a_ticket(due: float = 1.0, *, rows: int = 1, arrived: float = 0.0, **rest: int) -> Ticket:
+def a_ticket(due: float = 1.0, *, rows: int = 1, arrived: float = 0.0, **rest: Any) -> Ticket:
     return Ticket(rows=rows, deadline=due, arrived=arrived, **rest)
 
 
