@@ -1,6 +1,8 @@
 """One request to a model, from admission to its answer."""
 
 import asyncio
+import math
+import math
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeAlias
 
@@ -20,7 +22,9 @@ _NOT_READ: Tensors = {}
 class Request(Ticket):
     """A ticket with its tensors and the future that its caller waits for."""
 
-    __slots__ = ("future", "inputs", "outputs", "picked", "run_began", "run_ended", "span")
+    __slots__ = (
+        "batch_rows", "future", "inputs", "outputs", "picked", "run_began", "run_ended", "span",
+    )  # fmt: skip
 
     future: "asyncio.Future[Tensors]"
     """Set before anybody is let near the loop again, for all but those who run at once."""
@@ -38,6 +42,7 @@ class Request(Ticket):
         weight: float = 1.0,
         caller: Hashable = None,
         retried: bool = False,
+        yields_at: float = math.inf,
         span: object | None = None,
     ) -> None:
         # All of the ticket here, too: there is one of these for every call.
@@ -50,13 +55,17 @@ class Request(Ticket):
         self.weight = weight
         self.caller = caller
         self.retried = retried
+        self.yields_at = yields_at
         self.sequence = 0
+        self.put_back = False
         self.inputs = _NOT_READ
         #: Names of the outputs wanted, in order.
         self.outputs = outputs
         self.span = span
         #: When it left the queue, and when its model's run began and ended.
         self.picked = self.run_began = self.run_ended = 0.0
+        #: The rows of the batch that it left with.
+        self.batch_rows = 0
 
     @property
     def gone(self) -> bool:

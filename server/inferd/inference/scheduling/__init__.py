@@ -5,6 +5,7 @@ Nothing here waits, logs or reads a clock. `Discipline` is the seam: `enter`, `p
 """
 
 from inferd.inference.scheduling.discipline import Discipline, Drop, Reason, Run
+from inferd.inference.scheduling.fifo import Fifo
 from inferd.inference.scheduling.latency import LatencyModel, RunTime
 from inferd.inference.scheduling.policy import Level, Mode, Policy, buckets_of
 from inferd.inference.scheduling.scheduler import Scheduler
@@ -13,6 +14,7 @@ from inferd.inference.scheduling.ticket import Ticket
 __all__ = [
     "Discipline",
     "Drop",
+    "Fifo",
     "LatencyModel",
     "Level",
     "Mode",

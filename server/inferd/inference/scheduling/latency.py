@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
+from inferd.inference.scheduling.drift import Drift
+
 #: Runs remembered per bucket.
 WINDOW = 32
 #: The share of runs that may exceed their prediction.
@@ -47,6 +49,7 @@ class LatencyModel:
         self._medians = [UNKNOWN_S] * len(self.buckets)
         self._margin = 0.0
         self._factor = 1.0
+        self._drift = Drift()
         self._runs = 0
         #: How long runs take of late, as a multiple of the best there was.
         self._pace = 1.0
@@ -89,6 +92,9 @@ class LatencyModel:
     def observe(self, rows: int, seconds: float) -> None:
         """Learn from a run that was predicted."""
         expected = self.expect(rows)
+        if expected and seconds and (drifted := self._drift.note(math.log(seconds / expected))):
+            self._rescale(math.exp(drifted))
+            expected = self.expect(rows)
         missed = seconds > expected * self._factor
         self._margin = min(max(self._margin + STEP * (missed - MISS_RATE), 0.0), MAX_MARGIN)
         self._factor = math.exp(self._margin)
@@ -101,6 +107,12 @@ class LatencyModel:
             index -= 1
         median = self._medians[index]
         self._remember(index, seconds * median / expected if expected and median else seconds)
+
+    def _rescale(self, factor: float) -> None:
+        """Take all that was learnt to have been `factor` times as long: times have changed."""
+        for window in self._windows:
+            window.rescale(factor)
+        self._medians = [median * factor for median in self._medians]
 
     def relax(self) -> None:
         """Expect the best again: what was learnt is old, and nothing runs that could correct it."""
@@ -147,6 +159,12 @@ class _Window:
             del self._sorted[bisect_left(self._sorted, self._order.popleft())]
         middle = len(self._sorted) // 2
         self.median = (self._sorted[middle] + self._sorted[~middle]) / 2
+
+    def rescale(self, factor: float) -> None:
+        """Multiply what is remembered; the shortest run stays what it was."""
+        self._order = deque(seconds * factor for seconds in self._order)
+        self._sorted = [seconds * factor for seconds in self._sorted]
+        self.median *= factor
 
     def restart(self) -> bool:
         """Empty the window; return whether there was anything in it."""

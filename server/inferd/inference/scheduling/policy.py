@@ -1,6 +1,6 @@
 """The rules that one model's queue is scheduled by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -24,6 +24,8 @@ class Level:
     max_queue: int = 0
     #: A request is given up after waiting this long. 0: never.
     timeout_s: float = 0.0
+    #: It is not given up then, but goes behind all others of its level (DELAY).
+    delays: bool = False
     #: Whether a request's own `timeout` parameter may shorten that.
     allow_timeout_override: bool = True
 
@@ -52,6 +54,8 @@ class Policy:
     default_level: int = 0
     default_limits: Level = Level()
     limits: Mapping[int, Level] = field(default_factory=dict)
+    #: What a caller may have under overload, as a multiple of one that is not named.
+    shares: Mapping[Hashable, float] = field(default_factory=dict)
 
     def limits_of(self, level: int) -> Level:
         """Return the limits of a priority level."""

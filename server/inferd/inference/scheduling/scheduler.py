@@ -17,9 +17,12 @@ from operator import itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
 from inferd.inference.scheduling.discipline import Drop, Reason, Run
+from inferd.inference.scheduling.eviction import Eviction
 from inferd.inference.scheduling.forecast import Forecast
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.queue import Queue
+from inferd.inference.scheduling.selection import heaviest
 from inferd.inference.scheduling.sizes import Crowd, Sizes
 from inferd.inference.scheduling.ticket import Ticket
 from inferd.inference.scheduling.way_home import WayHome
@@ -31,9 +34,8 @@ SPREAD = 0.25
 #: Its multiples are spread evenly, modulo 1, however many there are.
 GOLDEN = (math.sqrt(5) - 1) / 2
 
-Entry = tuple[int, float, int, Ticket]
-"""A queue entry in its order: priority level, deadline (or arrival), sequence, ticket."""
-
+#: What a request is worth whose caller has asked for it before, as a share of a new one.
+RETRIED = 0.5
 
 _DEADLINE = itemgetter(1)
 
@@ -49,19 +51,20 @@ class Scheduler:
         self._home = WayHome(policy.guard_s)
         self._forecast = Forecast(policy, latency, self._arrivals, self._home, slots=self._slots)
         self._sizes = Sizes(policy, latency, self._home)
-        self._queue: list[Entry] = []
-        self._rows = 0
-        self._sequence = 0
+        self._queue = Queue(by_arrival=policy.preserve_ordering)
+        self._eviction = Eviction(self._queue, policy.shares)
+        self._evicted: list[Drop] = []
         #: When the runs under way were expected to end, in order.
         self._ends: list[float] = []
         #: When a run last taught the latency model something.
         self._learnt_at = -math.inf
-        #: Requests waiting in each priority level, and whether any level has a limit of its own.
-        self._waiting = [0] * (policy.levels + 1)
-        self._limited = any(
-            each.max_queue for each in (policy.default_limits, *policy.limits.values())
+        levels = (policy.default_limits, *policy.limits.values())
+        #: Whether any priority level has a limit of its own, or puts back who waits too long.
+        self._limited = any(each.max_queue for each in levels)
+        self._puts_back = any(each.delays for each in levels)
+        self._ordered_by_deadline = not (
+            policy.levels or policy.preserve_ordering or self._puts_back
         )
-        self._ordered_by_deadline = not policy.levels and not policy.preserve_ordering
         #: Moves around between 0 and 1 with everyone who is sent away.
         self._spread = 0.0
 
@@ -82,17 +85,16 @@ class Scheduler:
         if self._is_infeasible(now, ticket):
             return Drop(ticket, Reason.INFEASIBLE)
         self._arrivals.note(now, ticket.rows, ticket.within_s)
-        queue, sequence = self._queue, self._sequence + 1
-        entry = self._entry(ticket, sequence)
-        at = len(queue) if not queue or queue[-1] < entry else bisect_left(queue, entry)
+        if ticket.retried:
+            ticket.weight *= RETRIED
+        at = self._queue.place(ticket)
         if not self._leaves_at_once(now, ticket):
             refusal = self._refusal(now, ticket, at)
             if refusal is not None:
-                return refusal
-        ticket.sequence = self._sequence = sequence
-        queue.insert(at, entry)
-        self._rows += ticket.rows
-        self._waiting[ticket.level] += 1
+                if not self._evict_for(now, ticket, at):
+                    return refusal
+                at = self._queue.place(ticket)
+        self._queue.insert(at, ticket)
         return None
 
     def run_at_once(self, now: float, ticket: Ticket) -> Run | Drop | None:
@@ -122,7 +124,7 @@ class Scheduler:
         """
         if len(self._ends) >= self._slots:
             return False
-        rows = self._rows + ticket.rows
+        rows = self._queue.rows + ticket.rows
         if rows == ticket.rows:
             return True
         return (
@@ -141,6 +143,15 @@ class Scheduler:
         late_s = finish + self._home.seconds - ticket.deadline
         return self._turn_away(now, ticket, Reason.SHED, late_s) if late_s > 0 else None
 
+    def _evict_for(self, now: float, ticket: Ticket, at: int) -> bool:
+        """Take out who is worth less than a ticket that cannot wait at this place otherwise."""
+        places = self._eviction.in_favour_of(ticket, at)
+        for place in places:
+            drop = self._turn_away(now, self._queue[place], Reason.SHED, self._drain_s())
+            self._evicted.append(drop)
+        self._queue.remove(places)
+        return bool(places)
+
     def _ahead(self, now: float, at: int) -> float:
         """Return the rows that go before a place in the queue.
 
@@ -149,10 +160,11 @@ class Scheduler:
         """
         if at and self._ordered_by_deadline:
             back = self._forecast.next_full(now, self._ends) + self._home.seconds
-            if self._queue[0][1] < back and self._forecast.strict:
-                at = max(0, at - bisect_left(self._queue, back, key=_DEADLINE))
-        waiting = len(self._queue)
-        return at if self._rows == waiting else at * self._rows / waiting
+            entries = self._queue.entries
+            if entries[0][1] < back and self._forecast.strict:
+                at = max(0, at - bisect_left(entries, back, key=_DEADLINE))
+        rows, waiting = self._queue.rows, len(self._queue)
+        return at if rows == waiting else at * rows / waiting
 
     def _turn_away(self, now: float, ticket: Ticket, reason: Reason, wait_s: float) -> Drop:
         """Refuse a ticket that could be admitted in `wait_s`, if it has so much time."""
@@ -162,7 +174,7 @@ class Scheduler:
 
     def _level_is_full(self, level: int) -> bool:
         limit = self._policy.limits_of(level).max_queue
-        return 0 < limit <= self._waiting[level]
+        return 0 < limit <= self._queue.by_level.get(level, 0)
 
     def _doubt(self, now: float) -> None:
         """Distrust old predictions that keep everybody out: without runs they never change."""
@@ -174,29 +186,32 @@ class Scheduler:
 
     def cancel(self, ticket: Ticket) -> bool:
         """Forget a waiting ticket whose caller has gone; False if it does not wait here."""
-        entry = self._entry(ticket, ticket.sequence)
-        at = bisect_left(self._queue, entry)
-        if at == len(self._queue) or self._queue[at][3] is not ticket:
+        at = self._queue.find(ticket)
+        if at < 0:
             return False
-        self._remove([at])
+        self._queue.remove((at,))
         return True
 
     def given_up(self, now: float) -> list[Drop]:
-        """Take out what can no longer be answered in time, even by a run of its own."""
-        late = [
-            at for at in self._late_candidates(now) if self._last_start(self._queue[at][3]) <= now
-        ]
-        if not late:
-            return []
-        drops = [Drop(self._queue[at][3], Reason.LATE_DROP) for at in late]
-        self._remove(late)
+        """Take out what can no longer be answered in time, even by a run of its own.
+
+        And tell of those who had to make room. Before that, put back who has waited too long.
+        """
+        if self._puts_back:
+            self._put_back(now)
+        drops, self._evicted = self._evicted, []
+        queue = self._queue
+        late = [at for at in self._late_candidates(now) if self._last_start(queue[at]) <= now]
+        if late:
+            drops += [Drop(queue[at], Reason.LATE_DROP) for at in late]
+            queue.remove(late)
         return drops
 
     def pick(self, now: float) -> Run | None:
         """Return the batch that should start now, or None. Call until it returns None."""
         if not self._queue or len(self._ends) >= self._slots:
             return None
-        head = self._queue[0][3]
+        head = self._queue[0]
         rows = min(self._rows_like(head.key), self._policy.max_batch)
         closed = self._closed_because(now, head, rows)
         if not closed:
@@ -228,31 +243,27 @@ class Scheduler:
             return math.inf
         wake = self._first_to_be_late()
         if self._policy.max_delay_s and len(self._ends) < self._slots:
-            wake = min(wake, self._queue[0][3].arrived + self._policy.max_delay_s)
+            wake = min(wake, self._queue[0].arrived + self._policy.max_delay_s)
+        if self._puts_back:
+            wake = min(wake, self._next_to_yield())
         return max(wake, now)
 
     # -- the queue ---------------------------------------------------------------
 
-    def _entry(self, ticket: Ticket, sequence: int) -> Entry:
-        order = ticket.arrived if self._policy.preserve_ordering else ticket.deadline
-        return (ticket.level, order, sequence, ticket)
+    def _put_back(self, now: float) -> None:
+        waiting = [ticket for ticket in self._queue if ticket.yields_at <= now]
+        for ticket in waiting:
+            if not ticket.put_back:
+                self._queue.put_back(self._queue.find(ticket))
 
-    def _remove(self, positions: Sequence[int]) -> None:
-        """Delete entries at ascending positions."""
-        for at in positions:
-            ticket = self._queue[at][3]
-            self._rows -= ticket.rows
-            self._waiting[ticket.level] -= 1
-        if positions and positions[-1] == len(positions) - 1:
-            del self._queue[: len(positions)]
-            return
-        for at in reversed(positions):
-            del self._queue[at]
+    def _next_to_yield(self) -> float:
+        waiting = (ticket.yields_at for ticket in self._queue if not ticket.put_back)
+        return min(waiting, default=math.inf)
 
     def _late_candidates(self, now: float) -> Iterator[int]:
         """Positions that may be late: a prefix when the queue is ordered by deadline alone."""
         longest = self._latency.predict(self._policy.max_batch)
-        for at, (_, _, _, ticket) in enumerate(self._queue):
+        for at, ticket in enumerate(self._queue):
             if ticket.deadline - longest - self._home.seconds <= now:
                 yield at
             elif self._ordered_by_deadline:
@@ -265,25 +276,25 @@ class Scheduler:
     def _first_to_be_late(self) -> float:
         """When the first of those who wait can no longer be answered in time."""
         if not self._ordered_by_deadline:
-            return min(self._last_start(entry[3]) for entry in self._queue)
-        first = self._last_start(self._queue[0][3])
-        if self._rows == len(self._queue):
+            return min(self._last_start(ticket) for ticket in self._queue)
+        first = self._last_start(self._queue[0])
+        if self._queue.rows == len(self._queue):
             return first  # a row each: who is due first is late first
         longest = self._latency.predict(self._policy.max_batch) + self._home.seconds
-        for _, deadline, _, ticket in self._queue:
-            if deadline - longest >= first:
+        for ticket in self._queue:
+            if ticket.deadline - longest >= first:
                 break
             first = min(first, self._last_start(ticket))
         return first
 
     def _rows_like(self, key: Hashable) -> int:
         if key is None:  # rows of such a model are all alike
-            return self._rows
-        return sum(entry[3].rows for entry in self._queue if entry[3].key == key)
+            return self._queue.rows
+        return sum(ticket.rows for ticket in self._queue if ticket.key == key)
 
     def _drain_s(self) -> float:
         """Seconds until the queue, as it stands, has been served."""
-        batches = math.ceil(self._rows / self._policy.max_batch)
+        batches = math.ceil(self._queue.rows / self._policy.max_batch)
         return batches * self._latency.predict(self._policy.max_batch) / self._slots
 
     # -- the size of a batch -----------------------------------------------------
@@ -295,13 +306,43 @@ class Scheduler:
             chosen: Sequence[int] = (0,)
         else:
             limit, too_tight = self._size(now, head.key)
-            if too_tight == -math.inf and head.key is None and self._rows == len(queue):
+            if len(queue.by_weight) > 1 and self._ordered_by_deadline:
+                chosen = self._worthiest(now, head.key, limit, too_tight) or (0,)
+            elif too_tight == -math.inf and head.key is None and queue.rows == len(queue):
                 chosen = range(limit)
             else:
-                chosen = list(self._fitting(head.key, limit, too_tight)) or (0,)
-        tickets = tuple([queue[at][3] for at in chosen])
-        self._remove(chosen)
+                chosen = _filling(queue, self._fitting(head.key, too_tight), limit) or (0,)
+        tickets = tuple([queue[at] for at in chosen])
+        queue.remove(chosen)
         return tickets
+
+    def _worthiest(self, now: float, key: Hashable, limit: int, too_tight: float) -> list[int]:
+        """Return who leaves now when callers are not worth the same."""
+        queue = self._queue
+        places = list(self._fitting(key, too_tight))
+        tickets = [queue[at] for at in places]
+        rows = sum([ticket.rows for ticket in tickets])
+        if rows > limit:
+            ends, room = self._batches_to_come(now, limit, rows)
+            may_go = heaviest(tickets, ends, room)
+            places = [at for at, may in zip(places, may_go, strict=True) if may]
+        return _filling(queue, places, limit)
+
+    def _batches_to_come(self, now: float, limit: int, rows: int) -> tuple[list[float], list[int]]:
+        """Return when the answers are back of this batch and the next, and the places until then.
+
+        There are as many as it takes for `rows`.
+        """
+        home_s, most = self._home.seconds, self._policy.max_batch
+        free = self._free(now)
+        insort(free, now + self._latency.predict(limit))
+        ends, room = [now + self._latency.predict(limit) + home_s], [limit]
+        while room[-1] < rows:
+            end = free.pop(0) + self._latency.predict(most)
+            insort(free, end)
+            ends.append(end + home_s)
+            room.append(room[-1] + most)
+        return ends, room
 
     def _closed_because(self, now: float, head: Ticket, rows: int) -> str:
         """Say why a batch should leave now; empty when waiting for company is allowed."""
@@ -318,28 +359,41 @@ class Scheduler:
 
     def _size(self, now: float, key: Hashable) -> tuple[int, float]:
         """Return the rows to take at most, and the deadline that is too tight to come along."""
-        top = min(self._rows, self._policy.max_batch)
+        top = min(self._queue.rows, self._policy.max_batch)
         finish = now + self._latency.predict(top) + self._home.seconds
-        if self._queue[0][3].deadline >= finish and self._ordered_by_deadline:
+        if self._queue[0].deadline >= finish and self._ordered_by_deadline:
             return top, -math.inf  # everyone can afford the largest batch there is
-        deadlines = sorted(e[3].deadline for e in self._queue if e[3].key == key)
+        deadlines = sorted(each.deadline for each in self._queue if each.key == key)
         per_s = self._forecast.rows_per_s()
         load = self._arrivals.rows_per_s(now) / (per_s * self._slots) if per_s else 0.0
-        crowd = Crowd(deadlines, self._rows_like(key) / len(deadlines), per_s, load)
+        each = self._rows_like(key) / len(deadlines)
+        crowd = Crowd(deadlines, each, per_s, load, free=self._free(now))
         best = self._sizes.best(now, crowd)
         return best, now + self._latency.predict(best) + self._home.seconds
 
-    def _fitting(self, key: Hashable, limit: int, too_tight: float) -> Iterator[int]:
-        """Positions of the tickets that fit into a batch of `limit` rows, in order."""
-        rows = 0
-        for at, (_, _, _, ticket) in enumerate(self._queue):
-            if ticket.key != key or ticket.deadline < too_tight:
-                continue
-            if rows + ticket.rows > limit:
-                if rows:
-                    return
-                continue
-            rows += ticket.rows
-            yield at
-            if rows == limit:
-                return
+    def _free(self, now: float) -> list[float]:
+        """Return when the instances besides the one to be used now are free, in order."""
+        idle = self._slots - 1 - len(self._ends)
+        return [now] * idle + [max(now, end) for end in self._ends]
+
+    def _fitting(self, key: Hashable, too_tight: float) -> Iterator[int]:
+        """Positions of the tickets that can come along, in order."""
+        for at, ticket in enumerate(self._queue):
+            if ticket.key == key and ticket.deadline >= too_tight:
+                yield at
+
+
+def _filling(queue: Queue, places: Iterable[int], limit: int) -> list[int]:
+    """Return the first of these places whose tickets fit into a batch of `limit` rows."""
+    rows, chosen = 0, []
+    for at in places:
+        rows += queue[at].rows
+        if rows <= limit:
+            chosen.append(at)
+        elif chosen:
+            break
+        else:
+            rows = 0
+        if rows == limit:
+            break
+    return chosen

@@ -8,7 +8,7 @@ goodput collapses. With it, overload has the batch sizes of Nexus' window drop (
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +34,8 @@ class Crowd:
     rows_per_s: float
     #: What is asked for of late, as a share of what can be served.
     load: float
+    #: When the other instances are expected to be free, in order.
+    free: Sequence[float] = ()
 
 
 class Sizes:
@@ -69,11 +71,14 @@ class Sizes:
         lost = bisect_left(deadlines, finish)
         taken = min(int(size / each), waiting - lost)
         at = lost + taken
+        free = [*crowd.free]
+        insort(free, now + seconds)
         for _ in range(HORIZON):
             if at >= waiting:
                 break
-            finish += predict(min(self._most, math.ceil((waiting - at) * each)))
-            first = bisect_left(deadlines, finish, lo=at)
+            end = free.pop(0) + predict(min(self._most, math.ceil((waiting - at) * each)))
+            insort(free, end)
+            first = bisect_left(deadlines, end + self._home.seconds, lo=at)
             lost += first - at
             at = first + int(self._most / each)
         pressure = min(max(0.0, (crowd.load - CALM) / (PRESSED - CALM)), 1.0)

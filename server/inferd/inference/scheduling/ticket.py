@@ -1,5 +1,6 @@
 """One request on its way through a scheduler."""
 
+import math
 from collections.abc import Hashable
 
 
@@ -16,11 +17,13 @@ class Ticket:
         "deadline",
         "key",
         "level",
+        "put_back",
         "retried",
         "rows",
         "sequence",
         "weight",
         "within_s",
+        "yields_at",
     )
 
     def __init__(
@@ -49,8 +52,11 @@ class Ticket:
         self.caller = caller
         #: Whether its caller has asked before: under overload it weighs less.
         self.retried = retried
-        #: Order of admission, set by the scheduler.
+        #: When it goes behind all others of its level; never, unless its level says so.
+        self.yields_at = math.inf
+        #: Order of admission, and whether it has been put back: set by the scheduler.
         self.sequence = 0
+        self.put_back = False
 
     def __repr__(self) -> str:
         return f"Ticket(rows={self.rows}, deadline={self.deadline:.4f}, level={self.level})"

@@ -1,0 +1,88 @@
+"""Who waits, in the order in which they go, and what they add up to."""
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeVar
+
+from inferd.inference.scheduling.ticket import Ticket
+
+K = TypeVar("K", bound=Hashable)
+
+Entry = tuple[int, float, int, Ticket]
+"""Rank (priority level, then those who are put back), deadline or arrival, sequence, ticket."""
+
+
+class Queue:
+    """Tickets sorted by priority level, then by deadline, or by arrival."""
+
+    def __init__(self, *, by_arrival: bool) -> None:
+        self._by_arrival = by_arrival
+        self.entries: list[Entry] = []
+        #: Rows that wait, in all and by caller; requests that wait, by level and by weight.
+        self.rows = 0
+        self.by_caller: dict[Hashable, int] = {}
+        self.by_level: dict[int, int] = {}
+        self.by_weight: dict[float, int] = {}
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, at: int) -> Ticket:
+        return self.entries[at][3]
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return (entry[3] for entry in self.entries)
+
+    def place(self, ticket: Ticket) -> int:
+        """Return where a new ticket would stand: behind its equals."""
+        entries, entry = self.entries, self._entry(ticket, self._sequence + 1)
+        return len(entries) if not entries or entries[-1] < entry else bisect_left(entries, entry)
+
+    def insert(self, at: int, ticket: Ticket) -> None:
+        """Add a ticket at its place."""
+        ticket.sequence = self._sequence = self._sequence + 1
+        self.entries.insert(at, self._entry(ticket, ticket.sequence))
+        self._count(ticket, 1)
+
+    def find(self, ticket: Ticket) -> int:
+        """Return a ticket's place, or -1 if it does not wait here."""
+        at = bisect_left(self.entries, self._entry(ticket, ticket.sequence))
+        return at if at < len(self.entries) and self.entries[at][3] is ticket else -1
+
+    def remove(self, positions: Sequence[int]) -> None:
+        """Delete entries at ascending positions."""
+        for at in positions:
+            self._count(self.entries[at][3], -1)
+        if positions and positions[-1] == len(positions) - 1:
+            del self.entries[: len(positions)]
+        else:
+            for at in reversed(positions):
+                del self.entries[at]
+
+    def put_back(self, at: int) -> None:
+        """Move a ticket behind all others of its level."""
+        ticket = self[at]
+        self.remove((at,))
+        ticket.put_back = True
+        self.insert(self.place(ticket), ticket)
+
+    def _entry(self, ticket: Ticket, sequence: int) -> Entry:
+        order = ticket.arrived if self._by_arrival else ticket.deadline
+        return (2 * ticket.level + ticket.put_back, order, sequence, ticket)
+
+    def _count(self, ticket: Ticket, sign: int) -> None:
+        rows = sign * ticket.rows
+        self.rows += rows
+        _add(self.by_caller, ticket.caller, rows)
+        _add(self.by_level, ticket.level, sign)
+        _add(self.by_weight, ticket.weight, sign)
+
+
+def _add(counts: dict[K, int], key: K, by: int) -> None:
+    """Count, and forget who has come to nothing: a day may have a million callers."""
+    count = counts.get(key, 0) + by
+    if count:
+        counts[key] = count
+    else:
+        del counts[key]
