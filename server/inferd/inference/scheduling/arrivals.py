@@ -1,63 +1,125 @@
 """What has been asked for of late: how many rows a second, and how much time callers have.
 
-Both forget. Noting an arrival is a few comparisons, because under overload there are many.
+All of it is forgotten again. Noting an arrival is a few steps, because under overload there are many.
 """
 
 import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
-#: How long the rate remembers, and how often it is worked out at most.
+#: How long the rates remember, and how often they are worked out at most.
 MEMORY_S = 0.05
 TICK_S = 0.0005
 #: How long a deadline's length is remembered: this long at least, twice that at most.
 EPOCH_S = 0.1
 #: Callers are alike when the most patient has so many times the time of the least.
 ALIKE = 2.0
+#: Callers are counted by how much time they have, up to these many seconds; those beyond wait.
+BOUNDS_S = tuple(0.001 * 2 ** (step / 2) for step in range(17))
+
+#: What those who are counted together have, about.
+MIDDLES_S = tuple(bound * 2**-0.25 for bound in BOUNDS_S)
 
 
 class Arrivals:
     """Times in seconds, `now` monotonic."""
 
-    __slots__ = ("_before", "_epoch_ends", "_longest", "_rate", "_rows", "_shortest", "_since")
+    __slots__ = (
+        "_epoch_ends",
+        "_rates",
+        "_rows",
+        "_since",
+        "_worth",
+        "_worths",
+        "weight",
+        "within_s",
+    )
 
     def __init__(self) -> None:
-        self._rows = 0
+        kinds = len(BOUNDS_S) + 1
+        #: Of this tick, and per second of late, by the time that callers have.
+        self._rows, self._worth = [0] * kinds, [0.0] * kinds
+        self._rates, self._worths = [0.0] * kinds, [0.0] * kinds
         self._since = 0.0
-        self._rate = 0.0
         self._epoch_ends = -math.inf
-        #: How much time callers had in this epoch, and in the one before.
-        self._shortest, self._longest = math.inf, 0.0
-        self._before = (math.inf, 0.0)
+        #: How much time callers had of late, and what they were worth.
+        self.within_s, self.weight = Range(), Range()
 
-    def note(self, now: float, rows: int, within_s: float) -> None:
+    def note(self, now: float, rows: int, within_s: float, weight: float = 1.0) -> None:
         """Count a request that has `within_s` until its deadline, admitted or not."""
-        self._rows += rows
+        kind = bisect_right(BOUNDS_S, within_s)
+        self._rows[kind] += rows
+        self._worth[kind] += weight
         if now >= self._epoch_ends:
             self._next_epoch(now)
-        self._shortest = min(self._shortest, within_s)
-        self._longest = max(self._longest, within_s)
+        self.within_s.note(within_s)
+        self.weight.note(weight)
 
     def rows_per_s(self, now: float) -> float:
         """Return the rate: an average in which what is older weighs less."""
-        elapsed = now - self._since
-        if elapsed >= TICK_S:
-            rate = self._rows / elapsed
-            self._rate -= (rate - self._rate) * math.expm1(-elapsed / MEMORY_S)
-            self._rows, self._since = 0, now
-        return self._rate
+        self._tick(now)
+        return sum(self._rates)
 
-    @property
-    def shortest_s(self) -> float:
-        """The time that the most hurried caller had."""
-        return min(self._shortest, self._before[0])
+    def hurried(self, now: float) -> Iterator[tuple[float, float, float]]:
+        """Give (seconds that callers have at least, rows, worth a second), the hurried first."""
+        self._tick(now)
+        for within_s, rate, worth in zip(MIDDLES_S, self._rates, self._worths, strict=False):
+            if rate:
+                yield within_s, rate, worth
 
     @property
     def alike(self) -> bool:
         """Whether all callers had about the same time."""
-        shortest, longest = self._before
-        return max(longest, self._longest) <= ALIKE * min(shortest, self._shortest)
+        return self.within_s.most <= ALIKE * self.within_s.least
+
+    @property
+    def weighed(self) -> bool:
+        """Whether some callers were worth more than others."""
+        return self.weight.most > self.weight.least
+
+    def _tick(self, now: float) -> None:
+        elapsed = now - self._since
+        if elapsed < TICK_S:
+            return
+        keep = math.exp(-elapsed / MEMORY_S)
+        fresh = (1.0 - keep) / elapsed
+        self._rates = _aged(self._rates, keep, self._rows, fresh)
+        self._worths = _aged(self._worths, keep, self._worth, fresh)
+        self._rows, self._worth = [0] * len(self._rows), [0.0] * len(self._worth)
+        self._since = now
 
     def _next_epoch(self, now: float) -> None:
         recent = now < self._epoch_ends + EPOCH_S
-        self._before = (self._shortest, self._longest) if recent else (math.inf, 0.0)
-        self._shortest, self._longest = math.inf, 0.0
+        self.within_s.turn(recent=recent)
+        self.weight.turn(recent=recent)
         self._epoch_ends = now + EPOCH_S
+
+
+def _aged(rates: Sequence[float], keep: float, fresh: Sequence[float], share: float) -> list[float]:
+    return [keep * rate + share * new for rate, new in zip(rates, fresh, strict=True)]
+
+
+class Range:
+    """The least and the most of this epoch and the one before."""
+
+    __slots__ = ("_before", "_least", "_most", "least", "most")
+
+    def __init__(self) -> None:
+        self._least, self._most = math.inf, -math.inf
+        self._before = (math.inf, -math.inf)
+        self.least, self.most = math.inf, -math.inf
+
+    def note(self, value: float) -> None:
+        """Take in a value."""
+        if value < self._least:
+            self._least = value
+            self.least = min(self.least, value)
+        if value > self._most:
+            self._most = value
+            self.most = max(self.most, value)
+
+    def turn(self, *, recent: bool) -> None:
+        """Begin an epoch, right after the last one (`recent`) or after a pause."""
+        self._before = (self._least, self._most) if recent else (math.inf, -math.inf)
+        self._least, self._most = math.inf, -math.inf
+        self.least, self.most = self._before

@@ -107,7 +107,7 @@ class Forecast:
         Who comes too early for a batch, so early that it would be back too late, does not
         fill it; while it runs, the next one fills.
         """
-        within_s = self._arrivals.shortest_s - self._home.seconds
+        within_s = self._arrivals.within_s.least - self._home.seconds
         best, most_per_s = self._latency.buckets[0], 0.0
         for size in self._latency.sizes:
             seconds = self._latency.predict(size)

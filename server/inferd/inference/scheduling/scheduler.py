@@ -13,6 +13,7 @@ helps.
 import math
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from operator import itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
@@ -84,7 +85,7 @@ class Scheduler:
         """Admit one ticket, or say why not."""
         if self._is_infeasible(now, ticket):
             return Drop(ticket, Reason.INFEASIBLE)
-        self._arrivals.note(now, ticket.rows, ticket.within_s)
+        self._arrivals.note(now, ticket.rows, ticket.within_s, ticket.weight)
         if ticket.retried:
             ticket.weight *= RETRIED
         at = self._queue.place(ticket)
@@ -107,7 +108,7 @@ class Scheduler:
             return None
         if self._is_infeasible(now, ticket):
             return Drop(ticket, Reason.INFEASIBLE)
-        self._arrivals.note(now, ticket.rows, ticket.within_s)
+        self._arrivals.note(now, ticket.rows, ticket.within_s, ticket.weight)
         return self._run(now, (ticket,), ticket.rows, "idle")
 
     def _is_infeasible(self, now: float, ticket: Ticket) -> bool:
@@ -361,15 +362,29 @@ class Scheduler:
         """Return the rows to take at most, and the deadline that is too tight to come along."""
         top = min(self._queue.rows, self._policy.max_batch)
         finish = now + self._latency.predict(top) + self._home.seconds
-        if self._queue[0].deadline >= finish and self._ordered_by_deadline:
+        patient = self._queue[0].deadline >= finish and self._ordered_by_deadline
+        if patient and not self._arrivals.weighed:
             return top, -math.inf  # everyone can afford the largest batch there is
-        deadlines = sorted(each.deadline for each in self._queue if each.key == key)
+        best = self._sizes.best(now, self._crowd(now, key))
+        return best, now + self._latency.predict(best) + self._home.seconds
+
+    def _crowd(self, now: float, key: Hashable) -> Crowd:
+        queue = self._queue
+        alike = sorted([(each.deadline, each.weight) for each in queue if each.key == key])
         per_s = self._forecast.rows_per_s()
         load = self._arrivals.rows_per_s(now) / (per_s * self._slots) if per_s else 0.0
-        each = self._rows_like(key) / len(deadlines)
-        crowd = Crowd(deadlines, each, per_s, load, free=self._free(now))
-        best = self._sizes.best(now, crowd)
-        return best, now + self._latency.predict(best) + self._home.seconds
+        crowd = Crowd(
+            [deadline for deadline, _ in alike],
+            self._rows_like(key) / len(alike),
+            per_s,
+            load,
+            free=self._free(now),
+        )
+        if self._arrivals.weighed:
+            crowd.worth = [0.0, *accumulate([weight for _, weight in alike])]
+            crowd.price = self._arrivals.weight.least
+            crowd.hurried = list(self._arrivals.hurried(now))
+        return crowd
 
     def _free(self, now: float) -> list[float]:
         """Return when the instances besides the one to be used now are free, in order."""

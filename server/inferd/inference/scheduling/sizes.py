@@ -22,7 +22,7 @@ HORIZON = 8
 CALM, PRESSED = 0.9, 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Crowd:
     """Requests that could share a batch and cannot all be in time."""
 
@@ -34,6 +34,12 @@ class Crowd:
     rows_per_s: float
     #: What is asked for of late, as a share of what can be served.
     load: float
+    #: What the first 0, 1, 2, … of them are worth together; None: one each.
+    worth: Sequence[float] | None = None
+    #: What those are worth for whom there is no place: the least.
+    price: float = 1.0
+    #: Who comes in a hurry: (seconds that callers have, how many a second, their worth a second).
+    hurried: Sequence[tuple[float, float, float]] = ()
     #: When the other instances are expected to be free, in order.
     free: Sequence[float] = ()
 
@@ -68,9 +74,11 @@ class Sizes:
         waiting = len(deadlines)
         seconds = predict(size)
         finish = now + seconds + self._home.seconds
-        lost = bisect_left(deadlines, finish)
-        taken = min(int(size / each), waiting - lost)
-        at = lost + taken
+        worth = crowd.worth or range(waiting + 1)
+        first = bisect_left(deadlines, finish)
+        lost: float = worth[first]
+        taken = min(int(size / each), waiting - first)
+        at = first + taken
         free = [*crowd.free]
         insort(free, now + seconds)
         for _ in range(HORIZON):
@@ -79,9 +87,23 @@ class Sizes:
             end = free.pop(0) + predict(min(self._most, math.ceil((waiting - at) * each)))
             insort(free, end)
             first = bisect_left(deadlines, end + self._home.seconds, lo=at)
-            lost += first - at
+            lost += worth[first] - worth[at]
             at = first + int(self._most / each)
         pressure = min(max(0.0, (crowd.load - CALM) / (PRESSED - CALM)), 1.0)
         missed = pressure * (crowd.rows_per_s / each * seconds - taken)
         # Some who are lost would not have been served anyhow.
-        return lost / max(crowd.load, 1.0) + missed, seconds / max(taken, 1)
+        lost /= max(crowd.load, 1.0)
+        return lost + self._blocked(seconds, crowd) + missed * crowd.price, seconds / max(taken, 1)
+
+    def _blocked(self, seconds: float, crowd: Crowd) -> float:
+        """Return how much more than others those are worth who will come too late to wait.
+
+        They come during the run, and have no time to wait for its end.
+        """
+        needed_s = seconds + self._latency.predict(1) + self._home.seconds
+        blocked = 0.0
+        for within_s, rate, worth in crowd.hurried:
+            if within_s >= needed_s:
+                break
+            blocked += (worth - crowd.price * rate) * min(seconds, needed_s - within_s)
+        return blocked
