@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from inferd.inference.scheduling.arrivals import Arrivals
 from inferd.inference.scheduling.latency import LatencyModel
-from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.policy import Mode, Policy
+from inferd.inference.scheduling.ticket import Ticket
 from inferd.inference.scheduling.way_home import WayHome
 
 #: How long the callers and the machine are believed to be as they were seen last.
@@ -40,6 +41,7 @@ class Forecast:
         self._latency = latency
         self._arrivals = arrivals
         self._most = policy.max_batch
+        self._fails_fast = policy.mode is Mode.FAIL_FAST
         self._home = home
         #: How many batches can run at the same time.
         self._slots = slots
@@ -47,7 +49,7 @@ class Forecast:
         self.strict = False
         #: Rows in the batches to come, and the seconds that each takes.
         self._full = policy.max_batch
-        self._full_s = 0.0
+        self.full_s = 0.0
         #: Rows that come for each instance in a second.
         self._rate = 0.0
         self._review_at = -math.inf
@@ -70,36 +72,57 @@ class Forecast:
         company = min(company + self._rate * (starts - now), full)
         return starts + self._latency.predict(max(rows, math.ceil(company)))
 
+    def pushed_over(
+        self, now: float, rows: int, at: int, tickets: Sequence[Ticket], ends: Sequence[float]
+    ) -> bool:
+        """Return whether `rows` more at place `at` make somebody late who has been let in.
+
+        That is one of those who move to a later batch then, each the last of its batch.
+        """
+        before = 0
+        moved = self._full
+        for place, ticket in enumerate(tickets):
+            before += ticket.rows
+            if place < at:
+                continue
+            if before + rows > moved:
+                moved += self._full
+                finish = self.finish(now, ticket.rows, before - ticket.rows + rows, ends)
+                if finish + self._home.seconds > ticket.deadline:
+                    return True
+        return False
+
     def next_full(self, now: float, ends: Sequence[float]) -> float:
         """Return when a full batch would be answered that leaves as soon as one can."""
         if now >= self._review_at:
             self._review(now)
-        return self._free_at(now, 0, ends) + self._full_s
+        return self._free_at(now, 0, ends) + self.full_s
 
     def rows_per_s(self) -> float:
         """Return what one instance can serve of those who come now."""
         if not self.strict:
             return self._latency.rows_per_s()
-        return self._full / self._full_s if self._full_s else 0.0
+        return self._full / self.full_s if self.full_s else 0.0
 
     def _free_at(self, now: float, batches: int, ends: Sequence[float]) -> float:
         """Return when an instance is free for the batch that has so many before it."""
         rounds, turn = divmod(batches, self._slots)
         busy = turn - self._slots + len(ends)
         free = now if busy < 0 else max(now, ends[busy])
-        return free + rounds * self._full_s
+        return free + rounds * self.full_s
 
     def _review(self, now: float) -> None:
         """See who comes of late, and what that means for the batches to come."""
         self._review_at = now + REVIEW_S
         self._rate = self._arrivals.rows_per_s(now) / self._slots
-        self.strict = self._arrivals.alike
+        alike = self._arrivals.alike
+        self.strict = alike or self._fails_fast
         if self.strict:
-            self._full = self._best_size()
-            self._full_s = self._latency.predict(self._full)
+            self._full = self._best_size() if alike else self._most
+            self.full_s = self._latency.predict(self._full)
         else:
             self._full = self._most
-            self._full_s = self._latency.expect(self._full)
+            self.full_s = self._latency.expect(self._full)
 
     def _best_size(self) -> int:
         """Return the size for which callers come in time, and most of them in a second.

@@ -17,11 +17,12 @@ from itertools import accumulate
 from operator import itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
+from inferd.inference.scheduling.caution import Caution
 from inferd.inference.scheduling.discipline import Drop, Reason, Run
 from inferd.inference.scheduling.eviction import Eviction
 from inferd.inference.scheduling.forecast import Forecast
 from inferd.inference.scheduling.latency import LatencyModel
-from inferd.inference.scheduling.policy import Policy
+from inferd.inference.scheduling.policy import Mode, Policy
 from inferd.inference.scheduling.queue import Queue
 from inferd.inference.scheduling.selection import heaviest
 from inferd.inference.scheduling.sizes import Crowd, Sizes
@@ -66,6 +67,9 @@ class Scheduler:
         self._ordered_by_deadline = not (
             policy.levels or policy.preserve_ordering or self._puts_back
         )
+        self._caution = Caution()
+        #: Whether nobody may be let in at the expense of those who have been.
+        self._protects = policy.mode is Mode.FAIL_FAST
         #: Moves around between 0 and 1 with everyone who is sent away.
         self._spread = 0.0
 
@@ -142,6 +146,12 @@ class Scheduler:
             return self._turn_away(now, ticket, Reason.QUEUE_FULL, self._drain_s())
         finish = self._forecast.finish(now, ticket.rows, self._ahead(now, at), self._ends)
         late_s = finish + self._home.seconds - ticket.deadline
+        if self._forecast.strict:
+            late_s += self._caution.share * self._forecast.full_s
+        if late_s <= 0 and self._protects and at < waiting:
+            tickets = tuple(self._queue)
+            if self._forecast.pushed_over(now, ticket.rows, at, tickets, self._ends):
+                late_s = self._forecast.full_s
         return self._turn_away(now, ticket, Reason.SHED, late_s) if late_s > 0 else None
 
     def _evict_for(self, now: float, ticket: Ticket, at: int) -> bool:
@@ -204,6 +214,8 @@ class Scheduler:
         queue = self._queue
         late = [at for at in self._late_candidates(now) if self._last_start(queue[at]) <= now]
         if late:
+            if self._forecast.strict:
+                self._caution.lost(len(late))
             drops += [Drop(queue[at], Reason.LATE_DROP) for at in late]
             queue.remove(late)
         return drops
@@ -230,6 +242,7 @@ class Scheduler:
     def finished(self, now: float, run: Run, *, learn: bool = True) -> None:
         """Take a run back. `learn` is False when its time says nothing (failed, stopped)."""
         self._ends.remove(run.ends_at)
+        self._caution.served(len(run.tickets))
         if learn:
             self._learnt_at = now
             self._latency.observe(run.rows, now - run.picked_at)
