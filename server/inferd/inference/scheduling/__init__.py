@@ -7,6 +7,7 @@ Nothing here waits, logs or reads a clock. `Discipline` is the seam: `enter`, `p
 from inferd.inference.scheduling.discipline import Discipline, Drop, Reason, Run
 from inferd.inference.scheduling.fifo import Fifo
 from inferd.inference.scheduling.latency import LatencyModel, RunTime
+from inferd.inference.scheduling.modes import discipline_for
 from inferd.inference.scheduling.policy import Level, Mode, Policy, buckets_of
 from inferd.inference.scheduling.scheduler import Scheduler
 from inferd.inference.scheduling.ticket import Ticket
@@ -25,4 +26,5 @@ __all__ = [
     "Scheduler",
     "Ticket",
     "buckets_of",
+    "discipline_for",
 ]

@@ -1,6 +1,6 @@
 """What has been asked for of late: how many rows a second, and how much time callers have.
 
-All of it is forgotten again. Noting an arrival is a few steps, because under overload there are many.
+All of it is forgotten again. Noting an arrival is a few steps: under overload there are many.
 """
 
 import math

@@ -19,6 +19,8 @@ from inferd.inference.scheduling.way_home import WayHome
 
 #: How long the callers and the machine are believed to be as they were seen last.
 REVIEW_S = 0.005
+#: Where callers' times differ: the share of those to come who are due earlier, and go first.
+EARLIER = 0.5
 #: Between sizes that serve about as many callers, the larger one.
 ABOUT = 0.999
 
@@ -50,8 +52,9 @@ class Forecast:
         #: Rows in the batches to come, and the seconds that each takes.
         self._full = policy.max_batch
         self.full_s = 0.0
-        #: Rows that come for each instance in a second.
+        #: Rows that come for each instance in a second, and those of them who go first.
         self._rate = 0.0
+        self._joining = 0.0
         self._review_at = -math.inf
 
     def finish(self, now: float, rows: int, ahead: float, ends: Sequence[float]) -> float:
@@ -69,7 +72,7 @@ class Forecast:
         company += rows
         if not self.strict:
             return starts + self._latency.expect(min(self._most, math.ceil(company)))
-        company = min(company + self._rate * (starts - now), full)
+        company = min(company + self._joining * (starts - now), full)
         return starts + self._latency.predict(max(rows, math.ceil(company)))
 
     def pushed_over(
@@ -119,6 +122,7 @@ class Forecast:
         self.strict = alike or self._fails_fast
         if self.strict:
             self._full = self._best_size() if alike else self._most
+            self._joining = self._rate if alike else self._rate * EARLIER
             self.full_s = self._latency.predict(self._full)
         else:
             self._full = self._most

@@ -320,7 +320,8 @@ class Scheduler:
             chosen: Sequence[int] = (0,)
         else:
             limit, too_tight = self._size(now, head.key)
-            if len(queue.by_weight) > 1 and self._ordered_by_deadline:
+            differ = len(queue.by_weight) > 1 or len(queue.by_caller) > 1
+            if differ and self._ordered_by_deadline:
                 chosen = self._worthiest(now, head.key, limit, too_tight) or (0,)
             elif too_tight == -math.inf and head.key is None and queue.rows == len(queue):
                 chosen = range(limit)
@@ -338,7 +339,7 @@ class Scheduler:
         rows = sum([ticket.rows for ticket in tickets])
         if rows > limit:
             ends, room = self._batches_to_come(now, limit, rows)
-            may_go = heaviest(tickets, ends, room)
+            may_go = heaviest(tickets, ends, room, self._policy.shares)
             places = [at for at, may in zip(places, may_go, strict=True) if may]
         return _filling(queue, places, limit)
 
