@@ -334,7 +334,7 @@ def test_what_is_remembered_of_arrivals_is_what_arrived_of_late(
         seen.append((now, within * MS))
         recent = [each for at, each in seen if at > now - EPOCH_S + EPSILON]
         older = [each for at, each in seen if at > now - 3 * EPOCH_S]
-        assert min(older) <= arrivals.shortest_s <= min(recent)
+        assert min(older) <= arrivals.within_s.least <= min(recent)
         if max(recent) > ALIKE * min(recent):
             assert not arrivals.alike
         if max(older) <= ALIKE * min(older):

@@ -100,12 +100,47 @@ def test_a_bucket_that_is_not_used_gets_faster_with_those_that_are() -> None:
     assert latency.expect(2) == pytest.approx(0.012, rel=0.1), "nobody would try it otherwise"
 
 
-def test_a_bucket_that_is_not_used_gets_no_slower_with_those_that_are() -> None:
+def test_a_neighbour_slows_the_buckets_that_are_not_used_as_well() -> None:
     latency = LatencyModel((1, 2))
     for rows, seconds in ((1, 0.010), (2, 0.030)):
         latency.seed(rows, seconds)
 
-    for _ in range(60):
+    for _ in range(6):
         latency.observe(1, 0.020)
 
-    assert latency.expect(2) == pytest.approx(0.030), "trying it will tell"
+    assert latency.expect(2) == pytest.approx(0.060, rel=0.05)
+
+
+def test_a_step_is_followed_within_a_few_runs() -> None:
+    rng, latency = random.Random(3), LatencyModel((1,))
+    for _ in range(64):
+        latency.observe(1, 0.010 * rng.lognormvariate(0.0, 0.03))
+
+    for _ in range(5):
+        latency.observe(1, 0.020 * rng.lognormvariate(0.0, 0.03))
+    slower = latency.expect(1)
+    for _ in range(5):
+        latency.observe(1, 0.010 * rng.lognormvariate(0.0, 0.03))
+
+    assert slower == pytest.approx(0.020, rel=0.1)
+    assert latency.expect(1) == pytest.approx(0.010, rel=0.1)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.25])
+def test_stalls_are_not_a_drift(noise: float) -> None:
+    rng, latency = random.Random(5), LatencyModel((1,))
+    for _ in range(64):
+        latency.observe(1, 0.010 * rng.lognormvariate(0.0, noise))
+
+    for _ in range(400):
+        stalled = 5.0 if rng.random() < 0.02 else 1.0
+        latency.observe(1, 0.010 * rng.lognormvariate(0.0, noise) * stalled)
+        assert latency.expect(1) == pytest.approx(0.010, rel=2 * noise)
+
+
+def test_a_slow_climb_is_followed_too() -> None:
+    latency = LatencyModel((1,))
+    for run in range(200):
+        latency.observe(1, 0.010 * 1.01**run)
+
+    assert latency.expect(1) == pytest.approx(0.010 * 1.01**199, rel=0.25)

@@ -27,6 +27,11 @@ class Drift:
         self._up = _Sum()
         self._down = _Sum()
 
+    @property
+    def suspected(self) -> bool:
+        """Whether the last runs may be the beginning of one."""
+        return self._up.height > 0 or self._down.height > 0
+
     def note(self, off: float) -> float:
         """Take the next run; return by how much they have drifted, or 0.0 while they have not."""
         size = min(abs(off) / self._scatter, MOST)

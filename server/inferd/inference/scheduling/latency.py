@@ -7,9 +7,10 @@ one run in ten exceed its prediction in the long run, whatever the noise (adapti
 inference, Gibbs and Candès 2021). A median alone is too hopeful; a high percentile of few
 runs believes every outlier.
 
-A bucket that has not run for a while is remembered as it was then. If that was a bad hour it
-would stay so, because a bucket that is thought to be slow is not chosen. So what is old is
-believed only as far as the runs of the other buckets confirm that these are bad times.
+How fast the machine is just now is one number for all buckets, their level. When runs drift
+away from what was expected (`drift`), the level follows at once and the medians stay: a
+neighbour slows all sizes alike, and when it has gone, the sizes that nobody dared to use are
+as quick as they were. Runs that may be the beginning of a drift wait until that is clear.
 """
 
 import math
@@ -27,7 +28,7 @@ MISS_RATE = 0.1
 #: How fast the margin moves, in log-seconds per run, and how far it may go.
 STEP = 0.05
 MAX_MARGIN = 1.0
-#: The weight of the last run in the pace, and in `RunTime`'s average.
+#: The weight of the last run in `RunTime`'s average.
 FORGETTING = 0.1
 #: The way from one bucket to the next up to which the lower one is nearer.
 HALF = 0.5
@@ -45,14 +46,17 @@ class LatencyModel:
             sorted({*buckets, *((low + high) // 2 for low, high in pairwise(buckets))})
         )
         self._windows = [_Window() for _ in self.buckets]
-        #: Per bucket, its median, or that of the one below if that is longer.
+        #: Per bucket, its median at today's level, or that of the one below if that is longer.
         self._medians = [UNKNOWN_S] * len(self.buckets)
         self._margin = 0.0
         self._factor = 1.0
         self._drift = Drift()
-        self._runs = 0
-        #: How long runs take of late, as a multiple of the best there was.
-        self._pace = 1.0
+        #: How long runs take just now, as a multiple of what the windows remember.
+        self._level = 1.0
+        #: Whether that is a hope, which the next run confirms or not.
+        self._hoping = False
+        #: Runs, (rows, seconds), that are not learnt from before it is clear what they mean.
+        self._held: list[tuple[int, float]] = []
         #: From rows to the smallest bucket that holds them, and the way there from the one below.
         self._index = [bisect_left(self.buckets, rows) for rows in range(self.buckets[-1] + 1)]
         self._share = [self._share_of(rows) for rows in range(self.buckets[-1] + 1)]
@@ -87,91 +91,85 @@ class LatencyModel:
 
     def seed(self, rows: int, seconds: float) -> None:
         """Record a warm-up run: it says how long, not how well we predict."""
-        self._learn(rows, seconds, self.expect(rows))
+        self._learn(rows, seconds)
 
     def observe(self, rows: int, seconds: float) -> None:
         """Learn from a run that was predicted."""
         expected = self.expect(rows)
-        if expected and seconds and (drifted := self._drift.note(math.log(seconds / expected))):
-            self._rescale(math.exp(drifted))
-            expected = self.expect(rows)
         missed = seconds > expected * self._factor
         self._margin = min(max(self._margin + STEP * (missed - MISS_RATE), 0.0), MAX_MARGIN)
         self._factor = math.exp(self._margin)
-        self._learn(rows, seconds, expected)
+        if expected and seconds:
+            self._level *= self._drifted(seconds / expected)
+        self._held.append((rows, seconds))
+        if not self._drift.suspected or len(self._held) >= WINDOW:
+            self._update()
+            for each in self._held:
+                self._learn(*each)
+            self._held.clear()
 
-    def _learn(self, rows: int, seconds: float, expected: float) -> None:
+    def _drifted(self, off: float) -> float:
+        """Return by what the level changes after a run that took `off` times what was expected."""
+        if self._hoping:
+            self._hoping = False
+            return off
+        return math.exp(self._drift.note(math.log(off)))
+
+    def _learn(self, rows: int, seconds: float) -> None:
         """Give a run to the nearest bucket, in proportion."""
         index = self._index[rows]
         if self._share[rows] < HALF:
             index -= 1
-        median = self._medians[index]
-        self._remember(index, seconds * median / expected if expected and median else seconds)
-
-    def _rescale(self, factor: float) -> None:
-        """Take all that was learnt to have been `factor` times as long: times have changed."""
-        for window in self._windows:
-            window.rescale(factor)
-        self._medians = [median * factor for median in self._medians]
+        expected, median = self.expect(rows), self._medians[index]
+        here = seconds * median / expected if expected and median else seconds
+        self._windows[index].add(here, here / self._level)
+        self._update()
 
     def relax(self) -> None:
         """Expect the best again: what was learnt is old, and nothing runs that could correct it."""
-        self._margin, self._factor, self._pace = 0.0, 1.0, 1.0
-        for index, window in enumerate(self._windows):
-            if window.restart():
-                self._remember(index, window.best)
+        self._margin, self._factor, self._level = 0.0, 1.0, 1.0
+        self._hoping = True
+        for window in self._windows:
+            window.restart()
+        self._update()
 
-    def _remember(self, index: int, seconds: float) -> None:
-        self._runs += 1
-        window = self._windows[index]
-        window.add(seconds, self._runs)
-        if window.best:
-            self._pace += FORGETTING * (seconds / window.best - self._pace)
-        long_ago, longest = self._runs - WINDOW, 0.0
+    def _update(self) -> None:
+        longest = 0.0
         for at, window in enumerate(self._windows):
-            median = window.median
-            if window.added_at <= long_ago:
-                median = min(median, window.best * self._pace)
-            longest = max(longest, median)
+            longest = max(longest, window.median * self._level)
             self._medians[at] = longest
 
 
 class _Window:
     """The last runs of a bucket, and their median."""
 
-    __slots__ = ("_order", "_sorted", "added_at", "best", "median")
+    __slots__ = ("_best", "_order", "_sorted", "median")
 
     def __init__(self) -> None:
         self._order = deque[float]()
         self._sorted: list[float] = []
         self.median = UNKNOWN_S
-        #: The shortest run there ever was.
-        self.best = math.inf
-        #: The number of the last run.
-        self.added_at = 0
+        #: The shortest run there ever was, at whatever level.
+        self._best = math.inf
 
-    def add(self, seconds: float, number: int) -> None:
-        self.best = min(self.best, seconds)
-        self.added_at = number
+    def add(self, seconds: float, levelled: float) -> None:
+        self._best = min(self._best, seconds)
+        self._remember(levelled)
+
+    def restart(self) -> None:
+        """Forget all but the best."""
+        if self._order:
+            self._order.clear()
+            self._sorted.clear()
+            self._remember(self._best)
+
+    def _remember(self, seconds: float) -> None:
         self._order.append(seconds)
         insort(self._sorted, seconds)
         if len(self._order) > WINDOW:
             del self._sorted[bisect_left(self._sorted, self._order.popleft())]
         middle = len(self._sorted) // 2
         self.median = (self._sorted[middle] + self._sorted[~middle]) / 2
-
-    def rescale(self, factor: float) -> None:
-        """Multiply what is remembered; the shortest run stays what it was."""
-        self._order = deque(seconds * factor for seconds in self._order)
-        self._sorted = [seconds * factor for seconds in self._sorted]
-        self.median *= factor
-
-    def restart(self) -> bool:
-        """Empty the window; return whether there was anything in it."""
-        self._order.clear()
-        measured = bool(self._sorted)
-        self._sorted.clear()
-        return measured
 
 
 class RunTime:
