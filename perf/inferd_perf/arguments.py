@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from inferd_perf.payload import Recipe
-from inferd_perf.sides import TRANSPORTS, Side, side_of
+from inferd_perf.sides import SCHEDULINGS, TRANSPORTS, Side, side_of
 from inferd_perf.stats import INVALID_EXIT
 
 EXIT_CODES = "Exit codes: 0 measured, 1 could not measure, 2 wrong arguments, 3 INVALID."
@@ -81,6 +81,13 @@ def transport(text: str) -> str:
     """Read the name of one of inferd's transports."""
     if text not in TRANSPORTS:
         raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(TRANSPORTS)}")
+    return text
+
+
+def scheduling(text: str) -> str:
+    """Read the name of one of inferd's ways of scheduling."""
+    if text not in SCHEDULINGS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(SCHEDULINGS)}")
     return text
 
 

@@ -23,7 +23,10 @@ from inferd_perf.arguments import (
     write_json,
 )
 from inferd_perf.cli_closed import add_closed, add_compare
+from inferd_perf.cli_curve import add_curve
 from inferd_perf.cli_overload import add_churn, add_overload
+from inferd_perf.cli_simulate import add_simulate
+from inferd_perf.cli_validate import add_validate
 from inferd_perf.openload import GeneratorFailed, NotBuilt
 from inferd_perf.payload import DoesNotFit
 from inferd_perf.schedule import Window
@@ -117,7 +120,10 @@ def parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_closed(commands)
     add_overload(commands)
+    add_curve(commands)
     add_churn(commands)
+    add_simulate(commands)
+    add_validate(commands)
     _add_soak(commands)
     _add_models(commands)
     return top

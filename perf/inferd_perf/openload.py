@@ -2,7 +2,7 @@
 
 A Python generator takes 100 to 300 µs of CPU a call, and shares the cores with the server that
 it measures. This one is C, takes a tenth of that, and knows statuses and deadlines. What it
-lacks: it sends one request to loopback, again and again, and does not look into the answers.
+lacks: it reaches loopback only, sends bytes that it is given, and does not look into the answers.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,15 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """Calls leave as `planned` wrote them down, each with its own deadline and request."""
+
+    rows: Path
+    #: Where what became of each is written; `planned` reads it.
+    ends: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """So many callers, each of whom waits for its answer; `count` calls at most."""
 
@@ -60,12 +69,16 @@ class Churn:
     count: int | None = None
 
 
+Pattern = Open | Scheduled | Closed | Churn
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What is sent, and for how long. The deadline is each call's, from when it was meant."""
 
-    pattern: Open | Closed | Churn
+    pattern: Pattern
     duration_s: float
+    #: Of a schedule: the longest.
     deadline_s: float
     warmup_s: float = 0.0
     #: How long after its deadline a call is reset, so that late answers are seen.
@@ -119,23 +132,24 @@ class Report:
         return self.in_time / self.calls if self.calls else 0.0
 
 
-def _pattern_options(pattern: Open | Closed | Churn) -> dict[str, object]:
+def _pattern_options(pattern: Pattern) -> dict[str, object]:
     match pattern:
         case Open(rate):
             return {"--rate": rate}
+        case Scheduled(rows, ends):
+            return {"--schedule": rows, "--outcomes": ends}
         case Closed(concurrency, count):
             return {"--concurrency": concurrency, "--count": count}
         case Churn(rate, count):
             return {"--churn": rate, "--count": count}
 
 
-def words(load: Load, port: int, body: Path) -> list[str]:
-    """Return the generator's arguments."""
+def words(load: Load, port: int, *bodies: Path) -> list[str]:
+    """Return the generator's arguments; only a schedule has more than one body."""
     options = {
         **_pattern_options(load.pattern),
         "--port": port,
         "--path": INFER_PATH,
-        "--body": body,
         "--connections": load.connections,
         "--idle-connections": load.idle_connections,
         "--warmup-s": load.warmup_s,
@@ -145,6 +159,7 @@ def words(load: Load, port: int, body: Path) -> list[str]:
         "--seed": load.seed,
     }
     given = [(name, str(value)) for name, value in options.items() if value is not None]
+    given += [("--body", str(body)) for body in bodies]
     return [word for pair in given for word in pair]
 
 
@@ -238,14 +253,19 @@ class Shot:
         return parse(output)
 
 
+def _write_bodies(directory: Path, messages: Sequence[bytes]) -> list[Path]:
+    bodies = [directory / str(number) for number in range(len(messages))]
+    for body, message in zip(bodies, messages, strict=True):
+        body.write_bytes(framed(message))
+    return bodies
+
+
 @contextmanager
-def firing(load: Load, port: int, message: bytes) -> Iterator[Shot]:
-    """Start the generator with one serialised request; it does not outlive the block."""
+def firing(load: Load, port: int, *messages: bytes) -> Iterator[Shot]:
+    """Start the generator with serialised requests; it does not outlive the block."""
     executable = build()
-    with tempfile.NamedTemporaryFile(prefix="inferd-perf-") as body:
-        body.write(framed(message))
-        body.flush()
-        arguments = words(load, port, Path(body.name))
+    with tempfile.TemporaryDirectory(prefix="inferd-perf-") as directory:
+        arguments = words(load, port, *_write_bodies(Path(directory), messages))
         with subprocess.Popen(
             [str(executable), *arguments],
             stdout=subprocess.PIPE,
@@ -258,7 +278,7 @@ def firing(load: Load, port: int, message: bytes) -> Iterator[Shot]:
                 process.kill()
 
 
-def fire(load: Load, port: int, message: bytes) -> Report:
+def fire(load: Load, port: int, *messages: bytes) -> Report:
     """Run the generator to its end; raise GeneratorFailed when it saw nothing."""
-    with firing(load, port, message) as shot:
+    with firing(load, port, *messages) as shot:
         return shot.report()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from os import environ
@@ -14,6 +15,7 @@ from typing import IO
 
 import grpc
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from inferd.oip import grpc_service_pb2 as pb
 from inferd_perf.payload import SERVICE_PATH, defect
@@ -23,10 +25,15 @@ _HOST = "127.0.0.1"
 _POLL_S = 0.05
 _CALL_S = 10.0
 _STOP_S = 10.0
+_MOST_REFUSALS = 200
 
 
 class ServerFailed(Exception):
     """A server under comparison did not start, or went away."""
+
+
+class Refused(ServerFailed):
+    """A server had no time for a call."""
 
 
 def free_port() -> int:
@@ -51,12 +58,37 @@ def placeholders(repository: Path, model: str, threads: int) -> dict[str, object
     }
 
 
+class Metrics:
+    """What a server counted, in Prometheus's words."""
+
+    def __init__(self, text: str) -> None:
+        families = text_string_to_metric_families(text)
+        self._samples = [sample for family in families for sample in family.samples]
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples with a name and these labels; 0 without any."""
+        return sum(
+            sample.value
+            for sample in self._samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
 class Server:
     """A running server: its address, its readiness and what CPU it has used."""
 
-    def __init__(self, side: Side, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(
+        self,
+        side: Side,
+        process: subprocess.Popen[bytes],
+        port: int,
+        log: Path,
+        *,
+        http_port: int = 0,
+    ) -> None:
         self.side = side
         self.port = port
+        self._http_port = http_port
         self.target = f"{_HOST}:{port}"
         self._process = process
         self._log = log
@@ -92,6 +124,34 @@ class Server:
         """Ask for the model's inputs and outputs."""
         request = pb.ModelMetadataRequest(name=model).SerializeToString()
         return pb.ModelMetadataResponse.FromString(self._call("ModelMetadata", request))
+
+    def statistics(self, model: str) -> pb.ModelStatistics:
+        """Ask for what was counted of the model's newest version, until there is an answer.
+
+        A server that has too much to do refuses whoever asks, us among them.
+        """
+        request = pb.ModelStatisticsRequest(name=model).SerializeToString()
+        for _ in range(_MOST_REFUSALS):
+            try:
+                answer = self._call("ModelStatistics", request)
+            except Refused:
+                continue
+            return pb.ModelStatisticsResponse.FromString(answer).model_stats[-1]
+        raise self.failed(f"refused {_MOST_REFUSALS} times to give its statistics")
+
+    def metrics(self) -> Metrics:
+        """Ask for the samples of everything that is counted."""
+        url = f"http://{_HOST}:{self._http_port}/metrics"
+        try:
+            with urllib.request.urlopen(url, timeout=_CALL_S) as answer:
+                return Metrics(answer.read().decode())
+        except OSError as error:
+            raise self.failed(f"gave no metrics: {error}") from error
+
+    def config(self, model: str) -> pb.ModelConfigResponse:
+        """Ask for the model's configuration, completed."""
+        request = pb.ModelConfigRequest(name=model).SerializeToString()
+        return pb.ModelConfigResponse.FromString(self._call("ModelConfig", request))
 
     def infer(self, request: bytes) -> bytes:
         """Make one real call; return the serialised answer."""
@@ -135,7 +195,10 @@ class Server:
                 answer: bytes = channel.unary_unary(SERVICE_PATH + method)(request, timeout=_CALL_S)
             except grpc.RpcError as error:
                 code, details = error.code().name, error.details()
-                raise self.failed(f"answered {method} with {code}: {details}") from error
+                failed = self.failed(f"answered {method} with {code}: {details}")
+                if error.code() is grpc.StatusCode.UNAVAILABLE:
+                    raise Refused(str(failed)) from error
+                raise failed from error
         return answer
 
     def cpu_s(self) -> float:
@@ -191,4 +254,5 @@ def running(side: Side, values: Mapping[str, object]) -> Iterator[Server]:
         process = stack.enter_context(
             _process(side.words(values), side.variables(values), log.file)
         )
-        yield Server(side, process, int(str(values["port"])), Path(log.name))
+        port, http_port = int(str(values["port"])), int(str(values["http_port"]))
+        yield Server(side, process, port, Path(log.name), http_port=http_port)

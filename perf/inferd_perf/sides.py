@@ -30,6 +30,10 @@ RAW = "raw"
 TRANSPORTS = ("grpcio", "envoy")
 
 
+#: inferd by how its queues are scheduled (`inference.scheduling`).
+SCHEDULINGS = ("goodput", "fail_fast", "fifo")
+
+
 def _inferd(name: str, **environment: str) -> Side:
     return Side(
         name,
@@ -50,6 +54,15 @@ KNOWN = {
         "{python} {baselines}/raw.py --repository {repository} --model {model} --threads {threads}",
     ),
 }
+
+
+def scheduled(scheduling: str, transport: str) -> Side:
+    """Return inferd behind a transport, with a way of scheduling that names the side."""
+    return _inferd(
+        scheduling,
+        INFERD__SERVER__TRANSPORT=transport,
+        INFERD__INFERENCE__SCHEDULING=scheduling,
+    )
 
 
 def side_of(text: str) -> Side:

@@ -1,7 +1,5 @@
 #include "call.h"
 
-#include <stddef.h>
-
 const char *outcome_name(enum outcome outcome) {
     static const char *const names[OUTCOMES] = {
         "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",

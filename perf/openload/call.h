@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum outcome {
@@ -26,20 +27,28 @@ enum outcome {
 
 const char *outcome_name(enum outcome outcome);
 
+struct buffer;
 struct connection;
 
 struct call {
-    // ns from the start of the run. In an open loop the call was meant for `due`, whenever it left.
-    int64_t due;
+    // ns of the monotonic clock. In an open loop the call was meant for `due`, whenever it left.
+    int64_t due, deadline;
+    // When it is given up: the deadline, and some grace.
+    int64_t expires;
+    const struct buffer *body;
+    int64_t row;  // in the schedule; -1: there is none
     struct connection *connection;  // NULL: not sent yet
     uint32_t stream;
     int caller;  // closed loop: who made it
     int grpc_status;  // -1: none has come
     bool has_message;
-    // All calls have the same deadline counted from `due`: this list is also ordered by deadline.
-    struct call *earlier, *later;
-    // Calls that wait for a stream to become free.
-    struct call *next_waiting;
+    // Where it stands among those that are alive.
+    size_t place;
+    // Calls that are no more, and will be used again.
+    struct call *next_spare;
+    // Calls that wait for a stream to become free, in the order of their arrival.
+    bool is_waiting;
+    struct call *before_waiting, *next_waiting;
 };
 
 // What an answer that has ended amounts to.

@@ -67,7 +67,7 @@ static void start(struct session *session, struct connection *connection, int64_
 }
 
 static void make_calls(struct session *session, struct connection *connection, int64_t now) {
-    size_t half = buffer_length(run.endpoint.body) / 2;
+    size_t half = buffer_length(&run.bodies[0]) / 2;
     size_t held_back = session->fate == FATE_HALF_SENT ? half : 0;
     for (int64_t n = 1 + random_below(MOST_CALLS); n > 0 && connection_has_room(connection); n--)
         connection_send(connection, run_begin_call(now), run.deadline_ns / 1000, held_back);
@@ -128,7 +128,7 @@ static void turn(int64_t now) {
     start_one_if_due(now);
 }
 
-static void on_end(const struct call *call) {
+static void on_end(struct call *call) {
     (void)call;
 }
 

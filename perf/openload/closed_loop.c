@@ -40,7 +40,7 @@ static void turn(int64_t now) {
     n_ready = n_waiting;
 }
 
-static void on_end(const struct call *call) {
+static void on_end(struct call *call) {
     ready[n_ready++] = call->caller;
 }
 

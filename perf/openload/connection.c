@@ -153,15 +153,15 @@ static void lose(struct connection *connection) {
 bool connection_has_room(const struct connection *connection) {
     return connection->state == CONNECTION_OPEN &&
            (uint32_t)connection->n_calls < connection->most_streams &&
-           connection->window >= (int64_t)buffer_length(connection->endpoint->body);
+           connection->window >= (int64_t)connection->endpoint->longest_body;
 }
 
 void connection_send(struct connection *connection, struct call *call, int64_t left_us,
                      size_t held_back) {
     const struct endpoint *endpoint = connection->endpoint;
     add_call(connection, call);
-    connection->window -= (int64_t)(buffer_length(endpoint->body) - held_back);
-    put_call(&connection->out, call->stream, endpoint->fixed_headers, left_us, endpoint->body,
+    connection->window -= (int64_t)(buffer_length(call->body) - held_back);
+    put_call(&connection->out, call->stream, endpoint->fixed_headers, left_us, call->body,
              held_back);
     must_flush(connection);
 }
@@ -218,7 +218,7 @@ static void read_settings(struct connection *connection, const struct frame *fra
         if (id == SETTING_MAX_STREAMS) connection->most_streams = value;
         if (id == SETTING_STREAM_WINDOW) connection->stream_window = value;
     }
-    if ((int64_t)buffer_length(connection->endpoint->body) > connection->stream_window)
+    if ((int64_t)connection->endpoint->longest_body > connection->stream_window)
         fail("the request is larger than the server's stream window");
     put_settings_ack(&connection->out);
     must_flush(connection);

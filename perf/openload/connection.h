@@ -20,7 +20,8 @@ enum connection_state {
 // What all connections of a run share.
 struct endpoint {
     int port, epoll;
-    const struct buffer *fixed_headers, *body;
+    const struct buffer *fixed_headers;
+    size_t longest_body;
     void (*on_end)(struct call *call, enum outcome outcome);
     // Connections with something to write, and that have not written it yet.
     struct connection **unflushed;
@@ -49,7 +50,7 @@ void connection_init(struct connection *connection, struct endpoint *endpoint);
 void connection_open(struct connection *connection, int64_t now);
 // Whether a call can be sent at once.
 bool connection_has_room(const struct connection *connection);
-// Sends a call with `left_us` until its deadline, except its last `held_back` bytes.
+// Sends a call with its body and `left_us` until its deadline, except its last `held_back` bytes.
 void connection_send(struct connection *connection, struct call *call, int64_t left_us,
                      size_t held_back);
 // Cancels a call on the wire. It has no outcome yet: that is the caller's to say.

@@ -5,14 +5,17 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: openload (--rate N | --concurrency N | --churn N) --port N --path /pkg.Svc/Method\n"
-    "                --body FILE [options]\n"
+    "usage: openload (--rate N | --schedule FILE | --concurrency N | --churn N)\n"
+    "                --port N --path /pkg.Svc/Method --body FILE [options]\n"
     "\n"
     "Loads a gRPC server on 127.0.0.1 with unary calls over cleartext HTTP/2 and prints one\n"
     "JSON object. FILE is the request as it goes into the body: five bytes of prefix, then the\n"
-    "message.\n"
+    "message. A schedule may have several.\n"
     "\n"
     "  --rate N              open loop: N calls per second, Poisson, whatever the server does\n"
+    "  --schedule FILE       open loop: a call for each line `at_ns deadline_ns body`, both times from\n"
+    "                        the start of the run, `body` the number of a --body, from 0\n"
+    "  --outcomes FILE       schedule: write a line `row outcome took_ns` for each measured call\n"
     "  --concurrency N       closed loop: N callers, each waits for its answer\n"
     "  --churn N             N sessions per second: connect, call, then wait, cancel or hang up\n"
     "  --connections N       (4); churn: the most at once\n"
@@ -20,7 +23,8 @@ static const char usage[] =
     "  --warmup-s N          not measured (0)\n"
     "  --duration-s N        measured (5)\n"
     "  --count N             end after so many calls (closed loop) or sessions (churn)\n"
-    "  --deadline-ms N       of every call, from the moment it was meant for (1000)\n"
+    "  --deadline-ms N       of every call, from the moment it was meant for; a schedule has its own\n"
+    "                        (1000)\n"
     "  --grace-ms N          reset a call so much later than that, to see late answers (0)\n"
     "  --seed N              of arrivals and fates (1)\n"
     "\n"
@@ -50,6 +54,9 @@ static void read_pattern(struct options *options, const char *name, const char *
     if (!strcmp(name, "--rate")) {
         choose(options, PATTERN_OPEN, name);
         options->rate = number(name, value, LEAST, MOST_PER_S);
+    } else if (!strcmp(name, "--schedule")) {
+        choose(options, PATTERN_OPEN, name);
+        options->schedule_file = value;
     } else if (!strcmp(name, "--churn")) {
         choose(options, PATTERN_CHURN, name);
         options->rate = number(name, value, LEAST, MOST_PER_S);
@@ -61,10 +68,16 @@ static void read_pattern(struct options *options, const char *name, const char *
     }
 }
 
+static void add_body(struct options *options, const char *name, const char *value) {
+    if (options->n_bodies == MOST_BODIES) refuse(name, "is given too often");
+    options->body_files[options->n_bodies++] = value;
+}
+
 static void read_option(struct options *options, const char *name, const char *value) {
     if (!strcmp(name, "--port")) options->port = (int)number(name, value, 1, 65535);
     else if (!strcmp(name, "--path")) options->path = value;
-    else if (!strcmp(name, "--body")) options->body_file = value;
+    else if (!strcmp(name, "--body")) add_body(options, name, value);
+    else if (!strcmp(name, "--outcomes")) options->outcomes_file = value;
     else if (!strcmp(name, "--connections"))
         options->connections = (int)number(name, value, 1, 1e5);
     else if (!strcmp(name, "--idle-connections"))
@@ -97,9 +110,11 @@ struct options options_read(int argc, char **argv) {
         read_option(&options, argv[i], argv[i + 1]);
     }
     if (options.pattern == (enum pattern_name)-1)
-        refuse("--rate, --concurrency or --churn", "is needed");
+        refuse("--rate, --schedule, --concurrency or --churn", "is needed");
     if (options.port == 0) refuse("--port", "is needed");
     if (options.path == NULL) refuse("--path", "is needed");
-    if (options.body_file == NULL) refuse("--body", "is needed");
+    if (options.n_bodies == 0) refuse("--body", "is needed");
+    if (options.outcomes_file != NULL && options.schedule_file == NULL)
+        refuse("--outcomes", "needs a --schedule");
     return options;
 }

@@ -5,10 +5,14 @@
 
 enum pattern_name { PATTERN_OPEN, PATTERN_CLOSED, PATTERN_CHURN };
 
+enum { MOST_BODIES = 64 };
+
 struct options {
     enum pattern_name pattern;
     int port;
-    const char *path, *body_file;
+    const char *path, *schedule_file, *outcomes_file;
+    const char *body_files[MOST_BODIES];
+    int n_bodies;
     double rate;  // open: calls per second; churn: sessions per second
     int concurrency, connections, idle_connections;
     int64_t count;  // closed: the most calls; churn: the most sessions; 0: no such bound

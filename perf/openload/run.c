@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alive.h"
 #include "fail.h"
 #include "hpack.h"
 
@@ -49,40 +50,48 @@ bool run_in_window(int64_t at) {
     return at >= run.measured_from && at < run.measured_until;
 }
 
-struct call *run_begin_call(int64_t due) {
+struct call *run_begin_planned(const struct arrival *arrival) {
     struct call *call = run.spare;
-    if (call != NULL) run.spare = call->later;
+    if (call != NULL) run.spare = call->next_spare;
     else call = checked(malloc(sizeof *call));
-    *call = (struct call){.due = due, .grpc_status = -1, .earlier = run.last};
-    if (run.last != NULL) run.last->later = call;
-    else run.first = call;
-    run.last = call;
+    *call = (struct call){
+        .due = arrival->at,
+        .deadline = arrival->deadline,
+        .expires = arrival->deadline + run.grace_ns,
+        .body = &run.bodies[arrival->body],
+        .row = arrival->row,
+        .grpc_status = -1,
+    };
+    alive_add(call);
     return call;
+}
+
+struct call *run_begin_call(int64_t due) {
+    struct arrival arrival = {.at = due, .deadline = due + run.deadline_ns, .row = -1};
+    return run_begin_planned(&arrival);
 }
 
 bool run_send(struct call *call, struct connection *connection) {
     if (!connection_has_room(connection)) return false;
-    int64_t left_us = (call->due + run.deadline_ns - clock_ns()) / 1000;
+    int64_t left_us = (call->deadline - clock_ns()) / 1000;
     connection_send(connection, call, left_us, 0);
     return true;
 }
 
 static void forget(struct call *call) {
-    if (call->earlier != NULL) call->earlier->later = call->later;
-    else run.first = call->later;
-    if (call->later != NULL) call->later->earlier = call->earlier;
-    else run.last = call->earlier;
-    call->later = run.spare;
+    alive_remove(call);
+    call->next_spare = run.spare;
     run.spare = call;
 }
 
 static void count(const struct call *call, enum outcome outcome, int64_t ended) {
     int64_t took = ended - call->due;
     histogram_record(&run.tally.latency[outcome], took);
+    if (call->row >= 0) schedule_note(call->row, outcome, took);
     run.tally.last_end = ended;
     if (outcome != OUTCOME_OK) return;
-    if (took <= run.deadline_ns) run.tally.in_time++;
-    else histogram_record(&run.tally.late_ok, took - run.deadline_ns);
+    if (ended <= call->deadline) run.tally.in_time++;
+    else histogram_record(&run.tally.late_ok, ended - call->deadline);
 }
 
 void run_end_call(struct call *call, enum outcome outcome) {
@@ -92,13 +101,9 @@ void run_end_call(struct call *call, enum outcome outcome) {
     forget(call);
 }
 
-static int64_t expiry(const struct call *call) {
-    return call->due + run.deadline_ns + run.grace_ns;
-}
-
 static void expire(int64_t now) {
-    while (run.first != NULL && expiry(run.first) <= now) {
-        struct call *call = run.first;
+    struct call *call;
+    while ((call = alive_first()) != NULL && call->expires <= now) {
         if (call->connection == NULL) {
             run_end_call(call, OUTCOME_NOT_SENT);
         } else {
@@ -146,7 +151,8 @@ static void bring_back_connections(int64_t now) {
 
 static void turn(int64_t until) {
     int64_t wake_at = least(until, run.pattern->wake_at());
-    if (run.first != NULL) wake_at = least(wake_at, expiry(run.first));
+    const struct call *first = alive_first();
+    if (first != NULL) wake_at = least(wake_at, first->expires);
     handle_events(wake_at);
     int64_t now = clock_ns();
     expire(now);
@@ -165,7 +171,7 @@ void run_until_done(void) {
     run.measured_until = run.measured_from + (int64_t)(run.options.duration_s * NS_PER_S);
     run.pattern->begin();
     int64_t check_at = run.began;
-    for (int64_t now = run.began; run.first != NULL || !run.pattern->is_done(now);
+    for (int64_t now = run.began; alive_first() != NULL || !run.pattern->is_done(now);
          now = clock_ns()) {
         if (run.cpu_read_at == 0 && now >= run.measured_from) start_measuring(now);
         if (now >= check_at) {
@@ -184,6 +190,14 @@ static void read_body(struct buffer *body, const char *path) {
     while ((n = fread(buffer_reserve(body, PIECE), 1, PIECE, file)) > 0) body->end += n;
     if (ferror(file)) fail("%s: %s", path, strerror(errno));
     fclose(file);
+}
+
+static void read_bodies(void) {
+    for (int i = 0; i < run.options.n_bodies; i++) {
+        read_body(&run.bodies[i], run.options.body_files[i]);
+        size_t length = buffer_length(&run.bodies[i]);
+        if (length > run.endpoint.longest_body) run.endpoint.longest_body = length;
+    }
 }
 
 static int in_state(enum connection_state state, int from, int until) {
@@ -250,11 +264,10 @@ static void make_connections(void) {
 void run_begin(const struct options *options) {
     static const struct pattern *const patterns[] = {
         [PATTERN_OPEN] = &open_loop, [PATTERN_CLOSED] = &closed_loop, [PATTERN_CHURN] = &churn};
-    static struct buffer fixed_headers, body;
+    static struct buffer fixed_headers;
     char authority[32];
     raise_limits();
     srand48(options->seed);
-    read_body(&body, options->body_file);
     snprintf(authority, sizeof authority, "127.0.0.1:%d", options->port);
     put_fixed_headers(&fixed_headers, options->path, authority);
     run = (struct run){
@@ -264,7 +277,6 @@ void run_begin(const struct options *options) {
             .port = options->port,
             .epoll = epoll_create1(EPOLL_CLOEXEC),
             .fixed_headers = &fixed_headers,
-            .body = &body,
             .on_end = run_end_call,
         },
         .n_connections = options->connections,
@@ -272,6 +284,8 @@ void run_begin(const struct options *options) {
         .deadline_ns = (int64_t)(options->deadline_ms * 1e6),
         .grace_ns = (int64_t)(options->grace_ms * 1e6),
     };
+    read_bodies();
+    if (options->schedule_file != NULL) schedule_read(options->schedule_file, options->n_bodies);
     if (run.endpoint.epoll < 0) fail("epoll_create1: %s", strerror(errno));
     if (run.pattern->is_punctual) be_punctual();
     make_connections();

@@ -11,6 +11,7 @@
 #include "connection.h"
 #include "histogram.h"
 #include "options.h"
+#include "schedule.h"
 
 struct pattern {
     const char *name;
@@ -18,7 +19,7 @@ struct pattern {
     // Does what is due. Called after every wake-up, and at `wake_at` at the latest.
     void (*turn)(int64_t now);
     int64_t (*wake_at)(void);
-    void (*on_end)(const struct call *call);
+    void (*on_end)(struct call *call);
     // Whether nothing more will begin.
     bool (*is_done)(int64_t now);
     // Whether a call is one of those measured.
@@ -52,8 +53,8 @@ struct run {
     // Times are ns of the monotonic clock.
     int64_t began, measured_from, measured_until;
     int64_t deadline_ns, grace_ns;
-    // Alive, by deadline.
-    struct call *first, *last;
+    // The requests, as they go into the body.
+    struct buffer bodies[MOST_BODIES];
     struct call *spare;
     struct tally tally;
     bool is_realtime;
@@ -69,8 +70,11 @@ double cpu_s(void);
 void run_begin(const struct options *options);
 void run_until_done(void);
 
-// Begins a call that was meant for `due`; it is alive until `run_end_call`.
+// Begins a call that was meant for `due`, with the usual deadline and the first of the requests; it
+// is alive until `run_end_call`.
 struct call *run_begin_call(int64_t due);
+// Begins one that somebody else has planned.
+struct call *run_begin_planned(const struct arrival *arrival);
 // Sends it if the connection has room.
 bool run_send(struct call *call, struct connection *connection);
 void run_end_call(struct call *call, enum outcome outcome);

@@ -61,7 +61,15 @@ def test_an_unknown_side_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["compare"], ["closed"], ["overload", "--find-capacity"], ["churn"], ["soak"]],
+    [
+        ["compare"],
+        ["closed"],
+        ["overload", "--find-capacity"],
+        ["curve"],
+        ["validate"],
+        ["churn"],
+        ["soak"],
+    ],
     ids=lambda words: words[0],
 )
 def test_a_missing_model_says_how_to_build_it(
@@ -102,7 +110,8 @@ def test_an_overload_has_rates_or_finds_the_capacity() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "compare", "closed", "overload", "churn", "soak", "models"]
+    "command",
+    ["run", "compare", "closed", "overload", "curve", "validate", "churn", "soak", "models"],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:

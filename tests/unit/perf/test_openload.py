@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from inferd_perf import openload
-from inferd_perf.openload import Churn, Closed, Load, NotBuilt, Open, build, parse, words
+from inferd_perf.openload import (
+    Churn,
+    Closed,
+    Load,
+    NotBuilt,
+    Open,
+    Pattern,
+    Scheduled,
+    build,
+    parse,
+    words,
+)
 
 PERCENTILES = {"p50_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0, "p999_ms": 4.0, "max_ms": 5.0}
 NONE = {"count": 0, **dict.fromkeys(PERCENTILES, 0.0)}
@@ -34,18 +45,17 @@ REPORT = {
     ("pattern", "expected"),
     [
         (Open(12.5), {"--rate": "12.5"}),
+        (Scheduled(Path("r"), Path("e")), {"--schedule": "r", "--outcomes": "e"}),
         (Closed(64), {"--concurrency": "64"}),
         (Closed(64, count=7), {"--concurrency": "64", "--count": "7"}),
         (Churn(9.0, count=7), {"--churn": "9.0", "--count": "7"}),
     ],
 )
-def test_a_pattern_says_when_calls_begin(
-    pattern: Open | Closed | Churn, expected: dict[str, str]
-) -> None:
+def test_a_pattern_says_when_calls_begin(pattern: Pattern, expected: dict[str, str]) -> None:
     found = words(Load(pattern=pattern, duration_s=1.0, deadline_s=1.0), 1, Path("b"))
 
     given = dict(zip(found[::2], found[1::2], strict=True))
-    names = ("--rate", "--concurrency", "--churn", "--count")
+    names = ("--rate", "--schedule", "--outcomes", "--concurrency", "--churn", "--count")
     assert {name: given[name] for name in names if name in given} == expected
 
 

@@ -10,9 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from inferd_perf import openload
-from inferd_perf.openload import Churn, Closed, GeneratorFailed, Load, NotBuilt, Open, Report
+from inferd_perf import openload, planned
+from inferd_perf.openload import (
+    Churn,
+    Closed,
+    GeneratorFailed,
+    Load,
+    NotBuilt,
+    Open,
+    Pattern,
+    Report,
+    Scheduled,
+)
 from inferd_perf.payload import framed
+from inferd_perf.planned import Ended, Planned
 from inferd_perf.servers import free_port
 from unit.perf.scripted_server import (
     DATA,
@@ -48,7 +59,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def load(
-    pattern: Open | Closed | Churn,
+    pattern: Pattern,
     *,
     duration_s: float = LONG_S,
     deadline_s: float = LONG_S,
@@ -133,6 +144,74 @@ def test_an_open_loop_offers_its_schedule_whether_it_is_answered_or_not() -> Non
     assert counts(ignored) == {"client:timed_out": ignored.calls}
     assert answered.send_lag is not None
     assert answered.send_lag.count == answered.calls
+
+
+MS = 1_000_000
+
+
+class Timetable:
+    """A schedule, sent to a scripted server; the warm-up ends at 10 ms."""
+
+    def __init__(self, directory: Path, *rows: Planned) -> None:
+        self._pattern = Scheduled(directory / "rows", directory / "ends")
+        planned.write(self._pattern.rows, rows)
+
+    def fire(self, port: int, *messages: bytes) -> tuple[Report, list[Ended]]:
+        what = Load(
+            pattern=self._pattern,
+            warmup_s=0.01,
+            duration_s=LONG_S,
+            deadline_s=LONG_S,
+            connections=1,
+        )
+        return openload.fire(what, port, *messages), planned.read_ends(self._pattern.ends)
+
+
+def test_a_schedule_names_the_deadline_and_the_request_of_every_call(tmp_path: Path) -> None:
+    rows = Timetable(
+        tmp_path,
+        Planned(0, 10_000 * MS),
+        Planned(20 * MS, 2_020 * MS, body=1),
+        Planned(20 * MS, 9_020 * MS),
+    )
+
+    with scripted(says(answer)) as server:
+        report, ends = rows.fire(server.port, b"one", b"another")
+
+    seconds = [round(request.timeout_us / 1e6) for request in server.requests]
+    assert [request.body for request in server.requests] == [
+        framed(text) for text in (b"one", b"another", b"one")
+    ]
+    assert seconds == [10, 2, 9]
+    assert counts(report) == {"OK": 2}
+    assert [(each.row, each.status) for each in ends] == [(1, "OK"), (2, "OK")]
+
+
+def test_of_calls_in_a_schedule_the_earliest_deadline_is_given_up_first(tmp_path: Path) -> None:
+    async def silent(_request: Request) -> None:
+        return
+
+    # One stream: the others wait, and expire from the middle and the end of those who wait.
+    deadlines = [90, 60, 30, 75, 45]
+    rows = Timetable(tmp_path, *(Planned(20 * MS, (20 + each) * MS) for each in deadlines))
+    with scripted(silent, {MAX_CONCURRENT_STREAMS: 1}) as server:
+        report, ends = rows.fire(server.port, MESSAGE)
+
+    assert [each.status for each in ends] == ["client:timed_out"] + 4 * ["client:not_sent"]
+    assert sorted(range(5), key=lambda row: ends[row].took_ns) == [2, 4, 1, 3, 0]
+    assert all(each.took_ns >= deadlines[each.row] * MS for each in ends)
+    assert report.in_time == 0
+
+
+@pytest.mark.parametrize(
+    "row", ["1 0 0", "5 9 1", "5 9", "5 9 -1", "x"], ids=lambda row: row.replace(" ", "_")
+)
+def test_a_schedule_that_makes_no_sense_is_refused(row: str, tmp_path: Path) -> None:
+    rows = Timetable(tmp_path)
+    (tmp_path / "rows").write_text(f"2 9 0\n{row}\n")
+
+    with pytest.raises(GeneratorFailed, match="row 1 makes no sense"):
+        rows.fire(1, MESSAGE)
 
 
 def test_the_deadline_travels_with_the_call() -> None:
