@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 from inferd.errors import Expired, Infeasible, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
+from inferd.inference.permits import CorePermits
 from inferd.inference.request import Request, Tensors
-from inferd.inference.scheduling import LatencyModel, Policy, RunTime, Scheduler, buckets_of
+from inferd.inference.scheduling import (
+    Drop,
+    LatencyModel,
+    Policy,
+    Reason,
+    RunTime,
+    Scheduler,
+    Ticket,
+    Turns,
+    buckets_of,
+)
 from inferd.telemetry.statistics import ModelStatistics
 
 RUN_S = 0.010
@@ -42,6 +53,7 @@ class PretendInstance:
 
     def finish(self, batch: Batch, done: Callable[[], None]) -> None:
         self.run_here(batch)
+        batch.began -= self.takes_s
         done()
 
     def run_here(self, batch: Batch) -> None:
@@ -65,22 +77,27 @@ class Fixture:
         max_queue: int = 8,
         guard_s: float = 0.001,
         inline_below_s: float = 0.0,
+        kind: type[Scheduler] = Scheduler,
+        permits: CorePermits | None = None,
     ) -> None:
         policy = Policy(max_batch=max_batch, max_queue=max_queue, guard_s=guard_s)
-        latency = LatencyModel(buckets_of(max_batch))
-        latency.seed(1, RUN_S)
+        self.latency = LatencyModel(buckets_of(max_batch))
+        self.latency.seed(1, RUN_S)
         self.instance = PretendInstance()
         self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
         self.loop = asyncio.get_running_loop()
         self.asked: list[Request] = []
+        self.turns = Turns()
         self.batcher = Batcher(
-            Scheduler(policy, latency),
+            kind(policy, self.latency),
             [self.instance],
             self.statistics,
             run_time=RunTime(buckets_of(max_batch)),
             inline_below_s=inline_below_s,
             guard_s=guard_s,
             clock=self.loop.time,
+            permits=permits,
+            turns=self.turns,
         )
 
     def ask(self, value: float, *, within_s: float = 1.0) -> Request:
@@ -251,6 +268,99 @@ async def test_who_cannot_be_served_in_time_hears_so_before_the_instance_is_free
     assert shed.value.retry_after_s == -1, "an idle run would not fit any more by then"
 
 
+# -- what is counted -----------------------------------------------------------------------
+
+
+async def test_nothing_is_wasted_where_everyone_gets_an_answer() -> None:
+    it = Fixture()
+    requests = [it.ask(value) for value in (1, 13, 2)]
+
+    await asyncio.gather(*(each.future for each in requests), return_exceptions=True)
+
+    assert it.statistics.wasted_s == 0, "that one of them is poison was not known"
+    assert it.statistics.busy_s > 0
+    assert it.statistics.instances == 1
+
+
+async def test_what_was_run_for_those_who_left_or_were_late_was_wasted() -> None:
+    it = Fixture()
+    it.instance.takes_s = 0.050
+    late, gone, *others = [it.ask(1, within_s=0.0115), *(it.ask(each) for each in (2, 3, 4))]
+    await asyncio.sleep(RUN_S / 2)
+    it.leave(gone)
+
+    assert [await answer(each) for each in others] == [4, 5]
+
+    with pytest.raises(Expired):
+        await late.future
+    assert it.statistics.wasted_s == pytest.approx(0.050 * 2 / 4)
+
+
+async def test_how_long_a_batch_took_is_compared_with_what_was_predicted() -> None:
+    it = Fixture()
+    predicted_s = it.latency.predict(2)
+    requests = [it.ask(value) for value in (1, 2)]
+
+    await asyncio.gather(*(answer(each) for each in requests))
+
+    assert it.statistics.prediction.count == 1
+    assert it.statistics.prediction.sum == pytest.approx(RUN_S / predicted_s)
+
+
+async def test_a_batch_that_was_run_in_pieces_says_nothing_of_predictions() -> None:
+    it = Fixture()
+    requests = [it.ask(value) for value in (1, 13)]
+
+    await asyncio.gather(*(each.future for each in requests), return_exceptions=True)
+
+    assert it.statistics.execution_count == 1
+    assert it.statistics.prediction.count == 0
+
+
+class Evicting(Scheduler):
+    """Gives up the last in the queue whenever it is asked, for the sake of the others."""
+
+    waiting: list[Request]
+
+    def enter(self, now: float, ticket: Ticket) -> Drop | None:
+        refused = super().enter(now, ticket)
+        if refused is None:
+            self.waiting = [*getattr(self, "waiting", []), cast(Request, ticket)]
+        return refused
+
+    def given_up(self, now: float) -> list[Drop]:
+        victim = self.waiting.pop()
+        self.cancel(victim)
+        return [Drop(victim, Reason.SHED, retry_after_s=0.25)]
+
+
+async def test_who_makes_room_for_others_is_told_so_and_counted() -> None:
+    it = Fixture(kind=Evicting)
+    stays, goes = it.ask(1), it.ask(2)
+
+    with pytest.raises(Shed, match="had to make room for others") as evicted:
+        await goes.future
+
+    assert evicted.value.retry_after_s == 0.25
+    assert await answer(stays) == 2
+    assert it.instance.batches == [[1]]
+    assert it.statistics.evicted_count == 1
+
+
+async def test_who_is_late_has_not_made_room() -> None:
+    it = Fixture(max_batch=1)
+    it.instance.takes_s = 0.050
+    first = it.ask(1)
+    await asyncio.sleep(0.001)
+    second = it.ask(2, within_s=0.025)
+
+    with pytest.raises(Expired):
+        await second.future
+
+    assert await answer(first) == 2
+    assert it.statistics.evicted_count == 0
+
+
 # -- runs that are shorter than the way to a thread ----------------------------------------
 
 
@@ -335,3 +445,63 @@ async def test_draining_answers_everyone_and_then_takes_no_more() -> None:
 
 async def test_draining_an_idle_batcher_returns() -> None:
     await Fixture().batcher.drain()
+
+
+async def test_models_that_share_a_core_take_turns_the_most_urgent_first() -> None:
+    permits = CorePermits(1)
+    first, patient, urgent = (Fixture(permits=permits) for _ in range(3))
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+    waiting = [patient.ask(2.0, within_s=0.5), urgent.ask(3.0, within_s=0.1)]
+    await asyncio.sleep(RUN_S / 10)
+    waiting += [patient.ask(4.0, within_s=0.5), first.ask(5.0, within_s=0.9)]
+
+    await asyncio.gather(*(each.future for each in (running, *waiting)))
+
+    order = sorted((each.run_began, each.inputs["x"][0]) for each in (running, *waiting))
+    assert [value for _, value in order] == [1.0, 3.0, 2.0, 4.0, 5.0]
+    assert patient.instance.batches == [[2.0, 4.0]], "who waits for a core gets company"
+    assert patient.turns.seconds > urgent.turns.seconds > 0.0
+
+
+async def test_who_leaves_while_waiting_for_a_core_holds_nobody_up() -> None:
+    permits = CorePermits(1)
+    first, leaving, last = (Fixture(permits=permits) for _ in range(3))
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+    gone, waiting = leaving.ask(2.0, within_s=0.1), last.ask(3.0)
+    await asyncio.sleep(RUN_S / 10)
+
+    gone.future.cancel()
+    leaving.batcher.cancel(gone)
+
+    await asyncio.wait_for(asyncio.gather(running.future, waiting.future), 1.0)
+    assert leaving.instance.batches == []
+
+
+async def test_who_waits_for_a_core_in_vain_is_told_in_time() -> None:
+    permits = CorePermits(1)
+    first, late = Fixture(permits=permits), Fixture(permits=permits)
+    first.instance.takes_s = 20 * RUN_S
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+    waiting = late.ask(2.0, within_s=3 * RUN_S)
+
+    with pytest.raises(Expired):
+        await waiting.future
+
+    assert asyncio.get_running_loop().time() <= waiting.deadline
+    await running.future
+
+
+async def test_a_run_on_the_event_loop_needs_no_core() -> None:
+    permits = CorePermits(1)
+    first, short = Fixture(permits=permits), Fixture(permits=permits, inline_below_s=1.0)
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+
+    together = [short.ask(2.0), short.ask(3.0)]
+    await asyncio.gather(*(each.future for each in together))
+
+    assert not running.future.done()
+    await running.future

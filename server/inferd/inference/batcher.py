@@ -19,14 +19,19 @@ from typing import Protocol, cast
 from inferd.deadline import Clock
 from inferd.errors import Expired, Infeasible, InferdError, ModelFailed, NotReady, Shed
 from inferd.inference.batch import Batch, Stopper
+from inferd.inference.permits import CorePermits
 from inferd.inference.request import Request, Tensors
-from inferd.inference.scheduling import Discipline, Drop, Reason, Run, RunTime
+from inferd.inference.scheduling import Discipline, Drop, Reason, Run, RunTime, Turns
 from inferd.telemetry.statistics import ModelStatistics
 
 #: libuv's timers have whole milliseconds: ask that much early rather than be late.
 TIMER_RESOLUTION_S = 0.001
 #: One in so many runs on the loop is learnt from: they are short, many and much alike.
 LEARN_EVERY = 8
+
+#: Why those are given up who were let in and are not late.
+_MADE_ROOM = frozenset({Reason.SHED, Reason.QUEUE_FULL})
+_EVICTED = "the request had to make room for others"
 
 
 class BatchTracer(Protocol):
@@ -61,6 +66,8 @@ class _Active:
     instance: Instance
     #: The earliest deadline among the members still waiting.
     next_deadline: float
+    #: Taken for its threads.
+    permits: int
 
 
 class Batcher:
@@ -77,7 +84,14 @@ class Batcher:
         guard_s: float,
         clock: Clock,
         tracer: BatchTracer | None = None,
+        permits: CorePermits | None = None,
+        threads: int = 1,
+        turns: Turns | None = None,
     ) -> None:
+        """Take `permits` for the `threads` of each run, and note in `turns` how long that took."""
+        self._permits = permits
+        self._threads = threads
+        self._turns = turns or Turns()
         self._scheduler = scheduler
         self._idle = list(instances)
         self._statistics = statistics
@@ -99,6 +113,7 @@ class Batcher:
         self._closed = False
         self._drained: asyncio.Event = asyncio.Event()
         statistics.queue_depth = self.waiting
+        statistics.instances = len(instances)
 
     def waiting(self) -> int:
         """Return the requests that have not left the queue."""
@@ -143,34 +158,65 @@ class Batcher:
         self._in_bulk = self._this_turn > 1
         self._this_turn = 0
         if len(self._scheduler):
-            self._look(self._clock())
+            self.look()
+
+    def look(self) -> None:
+        """Drop who is late, and run what can be run now."""
+        self._look(self._clock())
 
     def _look(self, now: float) -> None:
         self._refuse(self._scheduler.given_up(now))
         self._expire_running(now)
-        while self._idle and (run := self._scheduler.pick(now)):
+        while self._idle and (started := self._next(now)):
             now = self._clock()  # what was decided may have been decided a little ahead of time
-            self._start(run, now)
+            self._start(*started, now)
         self._set_timer(now)
         self._notice_drained()
 
-    def _start(self, run: Run, now: float) -> None:
+    def _next(self, now: float) -> tuple[Run, int] | None:
+        """Return the batch that should start now, and the permits that it has for its cores."""
+        scheduler, permits, threads = self._scheduler, self._permits, self._threads
+        if permits is not None and not len(scheduler):
+            permits.withdraw(self)
+            self._turns.give_up()
+            return None
+        if permits is None or self._is_short(len(scheduler)):
+            run = scheduler.pick(now)
+            return (run, 0) if run else None
+        if not permits.take(threads, self, scheduler.wake_at(now)):
+            self._turns.hold(now)
+            return None
+        run = scheduler.pick(now)
+        if run is None:
+            permits.give_back(threads)
+            return None
+        self._turns.go(now)
+        return run, threads
+
+    def _start(self, run: Run, permits: int, now: float) -> None:
         run.picked_at = now
         requests = cast(Sequence[Request], run.tickets)
         for request in requests:
-            request.picked = now
+            request.picked, request.batch_rows = now, run.rows
         if self._is_short(run.rows):
             self._settle(run, self._run_on_loop(requests))
+            self._give_back(permits)
             return
         instance = self._idle.pop()
         batch = Batch(requests, instance.stopper())
-        active = _Active(run, batch, instance, min([each.deadline for each in requests]))
+        due = min([each.deadline for each in requests])
+        active = _Active(run, batch, instance, due, permits)
         self._active.append(active)
         instance.submit(batch, partial(self._come_back, active))
+
+    def _give_back(self, permits: int) -> None:
+        if self._permits is not None and permits:
+            self._permits.give_back(permits)
 
     def _come_back(self, active: _Active) -> None:
         self._active.remove(active)
         self._idle.append(active.instance)
+        self._give_back(active.permits)
         self._settle(active.run, active.batch)
         self._look(self._clock())
 
@@ -200,10 +246,12 @@ class Batcher:
         self._count_in_turn()
         if isinstance(run, Drop):
             raise _error_of(run)
-        request.picked = now
+        request.picked, request.batch_rows = now, run.rows
         batch = self._run_on_loop((request,))
         self._ran_here += 1
-        self._learn(run, batch, learn=self._ran_here % LEARN_EVERY == 0)
+        now = self._learn(run, batch, learn=self._ran_here % LEARN_EVERY == 0)
+        if now > request.deadline:
+            self._statistics.wasted(batch.ended - batch.began)
         request.run_began, request.run_ended = batch.assembled, batch.computed
         result = batch.results[0]
         if isinstance(result, ModelFailed):
@@ -223,18 +271,23 @@ class Batcher:
     def _settle(self, run: Run, batch: Batch) -> None:
         """Learn from a batch that has been run, and answer its members."""
         now = self._learn(run, batch)
-        began, ended = batch.assembled, batch.computed
+        began, ended, lost = batch.assembled, batch.computed, 0
         for request, result in zip(batch.requests, batch.results, strict=True):
             request.run_began, request.run_ended = began, ended
             future = request.future
             if future.done():
+                lost += 1
                 continue
             if isinstance(result, ModelFailed):
                 future.set_exception(ModelFailed(str(result)))
             elif now > request.deadline:
+                lost += 1
                 future.set_exception(_late())
             else:
                 future.set_result(result)
+        if lost:
+            share = lost / len(batch.requests)
+            self._statistics.wasted((batch.ended - batch.began) * share)
         # Runs when all of them have been resumed, and have sent their answers.
         self._loop.call_soon(self._answered, now)
 
@@ -248,6 +301,7 @@ class Batcher:
         self._scheduler.finished(now, run, learn=learn)
         if learn:
             self._run_time.observe(run.rows, batch.computed - batch.assembled)
+            self._statistics.predicted(run.predicted_s, now - run.picked_at)
         self._statistics.batch_done(
             size=len(batch.requests),
             rows=run.rows,
@@ -255,6 +309,7 @@ class Batcher:
             input_s=batch.assembled - batch.began,
             infer_s=batch.computed - batch.assembled,
             output_s=batch.ended - batch.computed,
+            padding=batch.padding,
         )
         if self._tracer is not None:
             self._trace(self._tracer, run, batch)
@@ -278,8 +333,14 @@ class Batcher:
     def _refuse(self, drops: Sequence[Drop]) -> None:
         for drop in drops:
             request = cast(Request, drop.ticket)
-            if not request.gone:
-                request.future.set_exception(_error_of(drop))
+            if request.gone:
+                continue
+            if drop.reason in _MADE_ROOM:
+                self._statistics.evicted()
+                error: InferdError = Shed(_EVICTED, retry_after_s=drop.retry_after_s)
+            else:
+                error = _error_of(drop)
+            request.future.set_exception(error)
 
     def _expire_running(self, now: float) -> None:
         """Answer the members of running batches whose deadline is about to pass."""

@@ -11,6 +11,7 @@ from inferd.inference.scheduling.modes import discipline_for
 from inferd.inference.scheduling.policy import Level, Mode, Policy, buckets_of
 from inferd.inference.scheduling.scheduler import Scheduler
 from inferd.inference.scheduling.ticket import Ticket
+from inferd.inference.scheduling.turns import Turns
 
 __all__ = [
     "Discipline",
@@ -25,6 +26,7 @@ __all__ = [
     "RunTime",
     "Scheduler",
     "Ticket",
+    "Turns",
     "buckets_of",
     "discipline_for",
 ]

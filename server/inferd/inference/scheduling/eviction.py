@@ -6,7 +6,7 @@ loses a request to another only while it has more of them here than the other wo
 what it did not ask for, and all that is remembered of callers is who waits.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 from inferd.inference.scheduling.queue import Queue
 from inferd.inference.scheduling.ticket import Ticket
@@ -19,35 +19,38 @@ class Eviction:
         self._queue = queue
         self._shares = shares
 
-    def in_favour_of(self, ticket: Ticket, before: int) -> list[int]:
-        """Return the places to empty, ascending: at least `ticket.rows` rows ahead of `before`.
+    def in_favour_of(self, ticket: Ticket, among: Iterable[int]) -> list[int]:
+        """Return the places to empty, ascending: at least `ticket.rows` rows of these.
 
         Empty when those who would have to go are worth as much.
         """
         if not self._is_plausible(ticket):
             return []
+        mine, left = self._after(ticket), dict(self._queue.by_caller)
         chosen, rows = [], 0
-        for place in sorted(self._candidates(ticket, before)):
-            at = -place[-1]
-            chosen.append(at)
-            rows += self._queue[at].rows
+        for weight, _, place in sorted(self._candidates(ticket, among)):
+            other = self._queue[-place]
+            if (
+                weight == ticket.weight
+                and self._in_shares(left[other.caller], other.caller) <= mine
+            ):
+                continue  # its caller has lost enough of them by now
+            left[other.caller] -= other.rows
+            chosen.append(-place)
+            rows += other.rows
             if rows >= ticket.rows:
                 return sorted(chosen)
         return []
 
     def _is_plausible(self, ticket: Ticket) -> bool:
         """Whether there may be anybody: the quick answer, and nearly always no."""
-        queue = self._queue
-        if len(queue.by_weight) > 1 or ticket.weight not in queue.by_weight:
-            return min(queue.by_weight, default=ticket.weight) < ticket.weight or (
-                self._longest() > self._after(ticket)
-            )
-        return self._longest() > self._after(ticket)
+        lightest = min(self._queue.by_weight, default=ticket.weight)
+        return lightest < ticket.weight or self._longest() > self._after(ticket)
 
-    def _candidates(self, ticket: Ticket, before: int) -> list[tuple[float, float, int]]:
+    def _candidates(self, ticket: Ticket, among: Iterable[int]) -> list[tuple[float, float, int]]:
         """Return (weight, minus the caller's rows, minus the place): the first goes first."""
         mine, found = self._after(ticket), []
-        for at in range(before):
+        for at in among:
             other = self._queue[at]
             waiting = self._waiting(other.caller)
             if other.weight < ticket.weight or (other.weight == ticket.weight and waiting > mine):
@@ -62,9 +65,12 @@ class Eviction:
 
     def _waiting(self, caller: Hashable) -> float:
         """Return the rows that wait for a caller, in shares."""
-        return self._queue.by_caller[caller] / self._shares.get(caller, 1.0)
+        return self._in_shares(self._queue.by_caller[caller], caller)
 
     def _after(self, ticket: Ticket) -> float:
         """Return what the newcomer's caller would have waiting."""
         rows = self._queue.by_caller.get(ticket.caller, 0) + ticket.rows
-        return rows / self._shares.get(ticket.caller, 1.0)
+        return self._in_shares(rows, ticket.caller)
+
+    def _in_shares(self, rows: int, caller: Hashable) -> float:
+        return rows / self._shares.get(caller, 1.0)

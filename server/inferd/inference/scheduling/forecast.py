@@ -15,6 +15,7 @@ from inferd.inference.scheduling.arrivals import Arrivals
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Mode, Policy
 from inferd.inference.scheduling.ticket import Ticket
+from inferd.inference.scheduling.turns import Turns
 from inferd.inference.scheduling.way_home import WayHome
 
 #: How long the callers and the machine are believed to be as they were seen last.
@@ -37,6 +38,7 @@ class Forecast:
         latency: LatencyModel,
         arrivals: Arrivals,
         home: WayHome,
+        turns: Turns,
         *,
         slots: int,
     ) -> None:
@@ -45,6 +47,7 @@ class Forecast:
         self._most = policy.max_batch
         self._fails_fast = policy.mode is Mode.FAIL_FAST
         self._home = home
+        self._turns = turns
         #: How many batches can run at the same time.
         self._slots = slots
         #: Whether who is let in is to be served.
@@ -68,7 +71,7 @@ class Forecast:
         batches, company = divmod(ahead, full)
         if company and company + rows > full:
             batches, company = batches + 1, 0
-        starts = self._free_at(now, int(batches), ends)
+        starts = self._free_at(now, int(batches), ends) + self._turns.seconds
         company += rows
         if not self.strict:
             return starts + self._latency.expect(min(self._most, math.ceil(company)))
@@ -103,7 +106,7 @@ class Forecast:
 
     def rows_per_s(self) -> float:
         """Return what one instance can serve of those who come now."""
-        if not self.strict:
+        if not (self.strict or self._turns.seconds):
             return self._latency.rows_per_s()
         return self._full / self.full_s if self.full_s else 0.0
 
@@ -123,10 +126,10 @@ class Forecast:
         if self.strict:
             self._full = self._best_size() if alike else self._most
             self._joining = self._rate if alike else self._rate * EARLIER
-            self.full_s = self._latency.predict(self._full)
+            self.full_s = self._latency.predict(self._full) + self._turns.seconds
         else:
             self._full = self._most
-            self.full_s = self._latency.expect(self._full)
+            self.full_s = self._latency.expect(self._full) + self._turns.seconds
 
     def _best_size(self) -> int:
         """Return the size for which callers come in time, and most of them in a second.
@@ -137,7 +140,7 @@ class Forecast:
         within_s = self._arrivals.within_s.least - self._home.seconds
         best, most_per_s = self._latency.buckets[0], 0.0
         for size in self._latency.sizes:
-            seconds = self._latency.predict(size)
+            seconds = self._latency.predict(size) + self._turns.seconds
             if not seconds < within_s:
                 break
             filled = min(size, self._rate * min(within_s - seconds, seconds))

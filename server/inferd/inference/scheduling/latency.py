@@ -179,12 +179,13 @@ class RunTime:
     """
 
     def __init__(self, buckets: Sequence[int]) -> None:
-        self._index = [bisect_left(buckets, rows) for rows in range(buckets[-1] + 1)]
+        self._most = buckets[-1]
+        self._index = [bisect_left(buckets, rows) for rows in range(self._most + 1)]
         self._averages = [UNKNOWN_S] * len(buckets)
 
     def predict(self, rows: int) -> float:
-        """Return the seconds that `rows` took of late."""
-        return self._averages[self._index[rows]]
+        """Return the seconds that `rows` took of late, or as many as fit into a batch."""
+        return self._averages[self._index[min(rows, self._most)]]
 
     def observe(self, rows: int, seconds: float) -> None:
         """Learn from a run."""

@@ -5,10 +5,11 @@ from inferd.inference.scheduling.fifo import Fifo
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Mode, Policy
 from inferd.inference.scheduling.scheduler import Scheduler
+from inferd.inference.scheduling.turns import Turns
 
 
-def discipline_for(policy: Policy, latency: LatencyModel) -> Discipline:
+def discipline_for(policy: Policy, latency: LatencyModel, turns: Turns | None = None) -> Discipline:
     """Return a queue that decides as `policy.mode` says."""
     if policy.mode is Mode.FIFO:
         return Fifo(policy, latency)
-    return Scheduler(policy, latency)
+    return Scheduler(policy, latency, turns)

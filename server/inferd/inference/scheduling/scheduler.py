@@ -27,6 +27,7 @@ from inferd.inference.scheduling.queue import Queue
 from inferd.inference.scheduling.selection import heaviest
 from inferd.inference.scheduling.sizes import Crowd, Sizes
 from inferd.inference.scheduling.ticket import Ticket
+from inferd.inference.scheduling.turns import Turns
 from inferd.inference.scheduling.way_home import WayHome
 
 #: How long predictions are believed that nothing confirms.
@@ -45,13 +46,17 @@ _DEADLINE = itemgetter(1)
 class Scheduler:
     """Decides for one model version. Not thread-safe; it lives on the event loop."""
 
-    def __init__(self, policy: Policy, latency: LatencyModel) -> None:
+    def __init__(self, policy: Policy, latency: LatencyModel, turns: Turns | None = None) -> None:
+        """Start empty. `turns` says how long batches wait for a core; None: they need not."""
         self._policy = policy
         self._latency = latency
         self._slots = 1 if policy.preserve_ordering else policy.instances
         self._arrivals = Arrivals()
         self._home = WayHome(policy.guard_s)
-        self._forecast = Forecast(policy, latency, self._arrivals, self._home, slots=self._slots)
+        self._turns = turns or Turns()
+        self._forecast = Forecast(
+            policy, latency, self._arrivals, self._home, self._turns, slots=self._slots
+        )
         self._sizes = Sizes(policy, latency, self._home)
         self._queue = Queue(by_arrival=policy.preserve_ordering)
         self._eviction = Eviction(self._queue, policy.shares)
@@ -74,7 +79,7 @@ class Scheduler:
         self._spread = 0.0
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._evicted)
 
     @property
     def running(self) -> int:
@@ -96,7 +101,7 @@ class Scheduler:
         if not self._leaves_at_once(now, ticket):
             refusal = self._refusal(now, ticket, at)
             if refusal is not None:
-                if not self._evict_for(now, ticket, at):
+                if not self._evict_for(now, ticket, self._may_go(refusal, ticket.level, at)):
                     return refusal
                 at = self._queue.place(ticket)
         self._queue.insert(at, ticket)
@@ -154,9 +159,17 @@ class Scheduler:
                 late_s = self._forecast.full_s
         return self._turn_away(now, ticket, Reason.SHED, late_s) if late_s > 0 else None
 
-    def _evict_for(self, now: float, ticket: Ticket, at: int) -> bool:
-        """Take out who is worth less than a ticket that cannot wait at this place otherwise."""
-        places = self._eviction.in_favour_of(ticket, at)
+    def _may_go(self, refusal: Drop, level: int, at: int) -> Sequence[int]:
+        """Return the places of those instead of whom a ticket could stay that is refused."""
+        if refusal.reason is not Reason.QUEUE_FULL:
+            return range(at)
+        if self._limited and self._level_is_full(level):
+            return [each for each, other in enumerate(self._queue) if other.level == level]
+        return range(len(self._queue))
+
+    def _evict_for(self, now: float, ticket: Ticket, among: Sequence[int]) -> bool:
+        """Take out who is worth less than a ticket that cannot stay otherwise."""
+        places = self._eviction.in_favour_of(ticket, among)
         for place in places:
             drop = self._turn_away(now, self._queue[place], Reason.SHED, self._drain_s())
             self._evicted.append(drop)
@@ -253,6 +266,8 @@ class Scheduler:
 
     def wake_at(self, now: float) -> float:
         """Return when to look again though nothing happens; infinity: no need."""
+        if self._evicted:
+            return now
         if not self._queue:
             return math.inf
         wake = self._first_to_be_late()
@@ -392,6 +407,7 @@ class Scheduler:
             self._rows_like(key) / len(alike),
             per_s,
             load,
+            turn_s=self._turns.seconds,
             free=self._free(now),
         )
         if self._arrivals.weighed:

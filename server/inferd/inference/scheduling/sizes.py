@@ -34,6 +34,8 @@ class Crowd:
     rows_per_s: float
     #: What is asked for of late, as a share of what can be served.
     load: float
+    #: What a batch costs besides: the wait for its turn.
+    turn_s: float = 0.0
     #: What the first 0, 1, 2, … of them are worth together; None: one each.
     worth: Sequence[float] | None = None
     #: What those are worth for whom there is no place: the least.
@@ -84,13 +86,14 @@ class Sizes:
         for _ in range(HORIZON):
             if at >= waiting:
                 break
-            end = free.pop(0) + predict(min(self._most, math.ceil((waiting - at) * each)))
+            rows = min(self._most, math.ceil((waiting - at) * each))
+            end = free.pop(0) + crowd.turn_s + predict(rows)
             insort(free, end)
             first = bisect_left(deadlines, end + self._home.seconds, lo=at)
             lost += worth[first] - worth[at]
             at = first + int(self._most / each)
         pressure = min(max(0.0, (crowd.load - CALM) / (PRESSED - CALM)), 1.0)
-        missed = pressure * (crowd.rows_per_s / each * seconds - taken)
+        missed = pressure * (crowd.rows_per_s / each * (seconds + crowd.turn_s) - taken)
         # Some who are lost would not have been served anyhow.
         lost /= max(crowd.load, 1.0)
         return lost + self._blocked(seconds, crowd) + missed * crowd.price, seconds / max(taken, 1)
