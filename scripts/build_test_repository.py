@@ -51,10 +51,13 @@ class Tensor:
     dims: tuple[int | str, ...]
     optional: bool = field(default=False, kw_only=True)
     labels: str = field(default="", kw_only=True)
+    #: In the graph it is one flat list of this length: a ragged input, or a scattered output.
+    flat: str = field(default="", kw_only=True)
 
-    def value_info(self, *, batched: bool) -> onnx.ValueInfoProto:
-        """Describe the tensor to ONNX, which sees the batch dimension."""
-        shape = ("batch", *self.dims) if batched else self.dims
+    def value_info(self, batch: int | str) -> onnx.ValueInfoProto:
+        """Describe the tensor to ONNX, which sees the batch dimension, if there is one."""
+        shape = (batch, *self.dims) if batch else self.dims
+        shape = (self.flat,) if self.flat else shape
         return helper.make_tensor_value_info(self.name, DATATYPES[self.datatype], shape)
 
     def pbtxt(self, kind: str) -> str:
@@ -68,6 +71,8 @@ class Tensor:
         ]
         if self.optional:
             lines.append("  optional: true")
+        if self.flat and kind == "input":
+            lines.append("  allow_ragged_batch: true")
         if self.labels:
             lines.append(f'  label_filename: "{self.labels}"')
         return "\n".join([f"{kind} {{", *lines, "}"]) + "\n"
@@ -86,6 +91,10 @@ class Probe:
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: Zero: the first dimension is not a batch.
     max_batch_size: int = 8
+    #: The batch dimension in the graph: a name, or a size that is fixed.
+    batch: int | str = "batch"
+    #: Inputs of the graph that no request carries, and so no config lists.
+    unlisted: Sequence[Tensor] = ()
     #: Without a config, everything has to come from the graph.
     configured: bool = True
     #: More text for the config.
@@ -95,13 +104,15 @@ class Probe:
 
     def model(self) -> onnx.ModelProto:
         """Build the graph."""
-        batched = self.max_batch_size > 0
+        batch = self.batch if self.max_batch_size else ""
+        # A size of its own, and not that of the batch.
+        unlisted = [tensor.value_info("") for tensor in self.unlisted]
         model = helper.make_model(
             helper.make_graph(
                 self.nodes,
                 self.name,
-                [tensor.value_info(batched=batched) for tensor in self.inputs],
-                [tensor.value_info(batched=batched) for tensor in self.outputs],
+                [*(tensor.value_info(batch) for tensor in self.inputs), *unlisted],
+                [tensor.value_info(batch) for tensor in self.outputs],
                 [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
             ),
             producer_name="scripts/build_test_repository.py",
@@ -137,6 +148,17 @@ def node(operator: str, inputs: str, output: str, **attributes: Any) -> NodeProt
 def array(values: object, dtype: DTypeLike) -> np.ndarray:
     """Make a constant."""
     return np.array(values, dtype=dtype)
+
+
+def weights(rows: int, columns: int) -> np.ndarray:
+    """Make a matrix of numbers between -1 and 1, the same on every machine."""
+    numbers = np.arange(rows * columns, dtype=np.float32).reshape(rows, columns)
+    return (numbers * 37 % 64 - 32) / 32
+
+
+def parameter(key: str, value: str) -> str:
+    """Write one of the config's `parameters`."""
+    return f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
 
 
 def simple() -> Iterator[Probe]:
@@ -228,6 +250,116 @@ def shapes() -> Iterator[Probe]:
     )
 
 
+def batches() -> Iterator[Probe]:
+    """Want batches of another make than rows under rows, any number."""
+    yield Probe(
+        name="fixed_batch",
+        why="Has batches of four rows and no others: each row through a layer of its own.",
+        inputs=[Tensor("INPUT0", "FP32", (16,))],
+        outputs=[Tensor("OUTPUT0", "FP32", (8,))],
+        nodes=[node("MatMul", "INPUT0 weights", "product"), node("Tanh", "product", "OUTPUT0")],
+        constants={"weights": weights(16, 8)},
+        max_batch_size=4,
+        batch=4,
+        settings="dynamic_batching { }\n",
+    )
+    yield Probe(
+        name="batch_buckets",
+        why="Is run with one, four or eight rows, whatever there are: as an engine would want it.",
+        inputs=[Tensor("INPUT0", "FP32", (16,)), Tensor("TEXT", "BYTES", (1,))],
+        outputs=[Tensor("OUTPUT0", "FP32", (8,)), Tensor("TEXT_OUT", "BYTES", (1,))],
+        nodes=[
+            node("MatMul", "INPUT0 weights", "product"),
+            node("Tanh", "product", "OUTPUT0"),
+            node("Identity", "TEXT", "TEXT_OUT"),
+        ],
+        constants={"weights": weights(16, 8)},
+        settings="dynamic_batching { }\n" + parameter("inferd.batch_buckets", "1,4,8"),
+    )
+    yield ragged()
+    yield sequences()
+
+
+def ragged() -> Probe:
+    """Sum up what is in a flat list between one end and the next, and return its double.
+
+    In whole numbers: there, sums do not depend on what else is in the list.
+    """
+    return Probe(
+        name="ragged",
+        why="Of sequences of any length: SUM is one number for each, DOUBLE twice the sequence.",
+        inputs=[Tensor("INPUT", "INT32", ("length",), flat="elements")],
+        unlisted=[Tensor("ENDS", "INT32", ("requests",))],
+        outputs=[
+            Tensor("SUM", "INT32", (1,)),
+            Tensor("DOUBLE", "INT32", ("length",), flat="elements"),
+        ],
+        nodes=[
+            node("Add", "INPUT INPUT", "DOUBLE"),
+            node("CumSum", "INPUT first", "sums_of_some"),
+            node("Concat", "zero sums_of_some", "sums", axis=0),
+            node("Gather", "sums ENDS", "sums_at_ends"),
+            node("Slice", "sums_at_ends start before_last", "all_but_one"),
+            node("Concat", "zero all_but_one", "sums_at_starts", axis=0),
+            node("Sub", "sums_at_ends sums_at_starts", "sum"),
+            node("Unsqueeze", "sum last", "SUM"),
+        ],
+        constants={
+            "first": array(0, np.int64),
+            "zero": array([0], np.int32),
+            "start": array([0], np.int64),
+            "before_last": array([-1], np.int64),
+            "last": array([-1], np.int64),
+        },
+        settings=(
+            "dynamic_batching { }\n"
+            "batch_input {\n"
+            "  kind: BATCH_ACCUMULATED_ELEMENT_COUNT\n"
+            '  target_name: "ENDS"\n'
+            "  data_type: TYPE_INT32\n"
+            '  source_input: "INPUT"\n'
+            "}\n"
+            "batch_output {\n"
+            "  kind: BATCH_SCATTER_WITH_INPUT_SHAPE\n"
+            '  target_name: "DOUBLE"\n'
+            '  source_input: "INPUT"\n'
+            "}\n"
+        ),
+    )
+
+
+def sequences() -> Probe:
+    """Look up a number for every token, and average those that the mask lets through."""
+    return Probe(
+        name="sequence_buckets",
+        why="Of tokens and their mask: SCORES is a number for each, MEAN that of the unmasked.",
+        inputs=[
+            Tensor("TOKENS", "INT64", ("length",)),
+            Tensor("ATTENTION_MASK", "INT64", ("length",)),
+        ],
+        outputs=[Tensor("SCORES", "FP32", ("length",)), Tensor("MEAN", "FP32", (1,))],
+        nodes=[
+            node("Gather", "table TOKENS", "SCORES"),
+            node("Cast", "ATTENTION_MASK", "mask", to=TensorProto.FLOAT),
+            node("Mul", "SCORES mask", "unmasked"),
+            node("ReduceSum", "unmasked last", "sum", keepdims=1),
+            node("ReduceSum", "mask last", "count", keepdims=1),
+            node("Max", "count one", "at_least_one"),
+            node("Div", "sum at_least_one", "MEAN"),
+        ],
+        constants={
+            "table": array([1, 20, 300, 4000, 50000], np.float32),
+            "last": array([-1], np.int64),
+            "one": array([1], np.float32),
+        },
+        settings=(
+            "dynamic_batching { }\n"
+            + parameter("inferd.sequence_buckets", "4,8,16")
+            + parameter("inferd.sequence_pad_value", "4")
+        ),
+    )
+
+
 def misbehaving() -> Iterator[Probe]:
     """Take long, fail, or answer with nonsense."""
     yield slow()
@@ -309,7 +441,7 @@ def slow() -> Probe:
 
 def repository() -> dict[str, bytes]:
     """Build every file, keyed by its path below the repository."""
-    probes = [*simple(), *identities(), *shapes(), *misbehaving()]
+    probes = [*simple(), *identities(), *shapes(), *batches(), *misbehaving()]
     return {path: content for probe in probes for path, content in probe.tree()}
 
 

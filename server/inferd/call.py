@@ -5,14 +5,35 @@ to say to the caller writes into `trailing`. It is not shared between calls.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from inferd.deadline import NEVER, Deadline
 
 EXPLAIN = "x-explain-latency"
 """Request metadata: with the value 1 the answer carries a waterfall of where time went."""
 
+CRITICALITY = "x-criticality"
+"""Request metadata: what an answer is worth to the caller, one of `Criticality`."""
+CLIENT_ID = "client-id"
+"""Request metadata: who asks. Where there is not enough for all, callers share."""
+ATTEMPTS = "grpc-previous-rpc-attempts"
+"""Request metadata of a retry, by gRPC's clients and ours: how often it was tried before."""
+
 Value = str | bytes
 """A metadata value: text, or bytes for a key that ends in `-bin`."""
+
+
+class Criticality(StrEnum):
+    """What an answer is worth. Without a word from the caller: CRITICAL."""
+
+    CRITICAL_PLUS = "CRITICAL_PLUS"
+    CRITICAL = "CRITICAL"
+    SHEDDABLE_PLUS = "SHEDDABLE_PLUS"
+    SHEDDABLE = "SHEDDABLE"
+
+
+SHEDDABLE = frozenset({Criticality.SHEDDABLE_PLUS, Criticality.SHEDDABLE})
+"""Whose calls may be refused for the sake of others."""
 
 
 class Call:
@@ -62,3 +83,9 @@ class Call:
     def explains(self) -> bool:
         """Whether the caller asked where the time went."""
         return self.metadata.get(EXPLAIN) == "1"
+
+    @property
+    def sheddable(self) -> bool:
+        """Whether its caller said that others go first."""
+        said = self.metadata.get(CRITICALITY)
+        return said is not None and str(said).upper() in SHEDDABLE

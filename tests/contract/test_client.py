@@ -529,5 +529,5 @@ async def test_the_readmes_examples_run(capsys: pytest.CaptureFixture[str]) -> N
             code = compile(example.replace("127.0.0.1:8001", address), str(README), "exec")
             await asyncio.to_thread(exec, code, {"__name__": "__main__"})
 
-    assert len(examples) == 6
+    assert len(examples) == 7
     assert "[[0]] 0.1 {'queue-ms': 0.25}" in capsys.readouterr().out

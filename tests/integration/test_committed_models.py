@@ -68,15 +68,17 @@ class Facts:
     shape: list[int]
 
 
-def in_graph(tensor: onnx.ValueInfoProto) -> Facts:
+def in_graph(tensor: onnx.ValueInfoProto, config: ModelConfig) -> Facts:
     kind = tensor.type.tensor_type
     sizes = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.shape.dim]
+    if sizes[0] == config.max_batch_size > 0:  # smaller batches are filled up to it
+        sizes[0] = -1
     return Facts(kind.elem_type, sizes)
 
 
-def in_config(data_type: int, dims: list[int], config: ModelConfig) -> Facts:
+def in_config(data_type: int, dims: list[int], config: ModelConfig, *, flat: bool) -> Facts:
     batch = [-1] if config.max_batch_size > 0 else []
-    return Facts(ONNX_TYPE[DataType.Name(data_type)], [*batch, *dims])
+    return Facts(ONNX_TYPE[DataType.Name(data_type)], [-1] if flat else [*batch, *dims])
 
 
 @pytest.mark.parametrize("path", MODELS, ids=name_of)
@@ -101,12 +103,21 @@ def test_a_config_agrees_with_the_graph_of_every_version(path: Path) -> None:
     for version in versions:
         graph = onnx.load(version).graph
         with_default = {constant.name for constant in graph.initializer}
-        assert {tensor.name: in_graph(tensor) for tensor in graph.input} == {
-            name: in_config(tensor.data_type, list(tensor.dims), config)
+        given = {tensor.name: in_graph(tensor, config) for tensor in graph.input}
+        for batch_input in config.batch_input:
+            for name in batch_input.target_name:
+                assert given.pop(name) == Facts(
+                    ONNX_TYPE[DataType.Name(batch_input.data_type)], [-1]
+                )
+        assert given == {
+            name: in_config(
+                tensor.data_type, list(tensor.dims), config, flat=tensor.allow_ragged_batch
+            )
             for name, tensor in inputs.items()
         }
-        assert {tensor.name: in_graph(tensor) for tensor in graph.output} == {
-            name: in_config(tensor.data_type, list(tensor.dims), config)
+        scattered = {name for each in config.batch_output for name in each.target_name}
+        assert {tensor.name: in_graph(tensor, config) for tensor in graph.output} == {
+            name: in_config(tensor.data_type, list(tensor.dims), config, flat=name in scattered)
             for name, tensor in outputs.items()
         }
         assert {name for name, tensor in inputs.items() if tensor.optional} == {

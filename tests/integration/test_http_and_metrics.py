@@ -125,6 +125,9 @@ def value(samples: Samples, name: str, **labels: str) -> float:
         ("inferd_batch_size_count", {"simple": 4, "poison": 2, "slow": 1}),
         ("inferd_batch_size_sum", {"simple": 12, "poison": 2, "slow": 1}),
         ("inferd_deadline_slack_seconds_count", {"simple": 3, "poison": 1, "slow": 1}),
+        ("inferd_instances", {"simple": 1, "poison": 1, "slow": 1}),
+        ("inferd_evicted_total", {"simple": 0, "poison": 0, "slow": 0}),
+        ("inferd_wasted_seconds_total", {"simple": 0, "poison": 0, "slow": 0}),
     ],
 )
 def test_models_are_counted(samples: Samples, name: str, expected: dict[str, int]) -> None:
@@ -160,6 +163,21 @@ def test_times_are_in_microseconds_and_whole(samples: Samples, step: str) -> Non
     assert all(each == int(each) for each in times.values())
     if step in {"request", "compute_infer"}:
         assert times["slow"] > times["simple"] > 0, "slow takes at least some milliseconds"
+
+
+def test_instances_are_busy_for_as_long_as_they_run(samples: Samples) -> None:
+    busy_s = value(samples, "inferd_instance_busy_seconds_total", model="slow")
+    computed_us = value(samples, "nv_inference_compute_infer_duration_us", model="slow")
+
+    assert busy_s >= computed_us / 1e6 > 0, "one request, in a batch of its own"
+
+
+def test_predictions_are_compared_with_what_came_of_them(samples: Samples) -> None:
+    name, labels = "inferd_prediction_ratio", {"model": "slow", "version": "1"}
+
+    assert value(samples, f"{name}_count", **labels) == 1
+    assert value(samples, f"{name}_bucket", **labels, le="+Inf") == 1
+    assert value(samples, f"{name}_sum", **labels) > 0
 
 
 @pytest.mark.parametrize("stage", ["queue", "batch_wait", "compute", "total"])

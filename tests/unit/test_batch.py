@@ -1,7 +1,7 @@
 """A batch is put together, run and taken apart; when it fails, it is halved down to the poison."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inferd.errors import ModelFailed
 from inferd.inference.batch import Batch
+from inferd.inference.packing import Rows
 from inferd.inference.request import Request, Tensors
 from inferd.inference.worker import Worker
 
@@ -21,6 +22,8 @@ class Model:
     def __init__(self) -> None:
         self.ran: list[list[float]] = []
         self._ticks: Iterator[int] = count(1)
+        #: Called with the number of runs so far, when one has begun.
+        self.after_run: Callable[[int], object] = lambda _: None
 
     def clock(self) -> float:
         return float(next(self._ticks))
@@ -34,6 +37,7 @@ class Model:
     def run(self, inputs: Tensors, outputs: Sequence[str], stop: object) -> list[NDArray[Any]]:
         x = inputs["x"]
         self.ran.append(x[:, 0].tolist())
+        self.after_run(len(self.ran))
         if (x == 13).any():
             raise ModelFailed("13 is not supported")
         if (x == 14).any():
@@ -112,6 +116,55 @@ async def test_nobody_runs_again_for_those_who_have_left() -> None:
 
     assert len(model.ran) == 1
     assert len(batch.results) == 4
+
+
+async def test_who_leaves_while_the_culprit_is_looked_for_is_not_run_again() -> None:
+    model = Model()
+    batch = a_batch(model, 13, 1, 2, 3)
+
+    def leave(ran: int) -> None:
+        if ran == 1:
+            for request in batch.requests[1:3]:
+                request.future.cancel()
+
+    model.after_run = leave
+    batch.run(model, model.clock)
+
+    assert model.ran == [[13, 1, 2, 3], [13], [3]]
+    assert results(batch)[3] == [[4]]
+    assert len(batch.results) == 4
+
+
+async def test_when_all_have_left_meanwhile_nothing_runs_any_more() -> None:
+    model = Model()
+    batch = a_batch(model, 13, 1, 2, 3)
+    model.after_run = lambda _: [request.future.cancel() for request in batch.requests]
+
+    batch.run(model, model.clock)
+
+    assert len(model.ran) == 1
+    assert len(batch.results) == 4
+
+
+async def test_a_batch_is_filled_up_and_says_so() -> None:
+    model = Model()
+    batch = a_batch(model, 1, 2)
+
+    batch.run(model, model.clock, Rows((4,)))
+
+    assert model.ran == [[1, 2, 2, 2]]
+    assert results(batch) == [[[2]], [[3]]]
+    assert batch.padding == 2
+
+
+async def test_the_halves_of_a_batch_are_filled_up_too() -> None:
+    model = Model()
+    batch = a_batch(model, 1, 13, 2)
+
+    batch.run(model, model.clock, Rows((2, 4)))
+
+    assert model.ran == [[1, 13, 2, 2], [1, 1], [13, 2], [13, 13], [2, 2]]
+    assert results(batch) == [[[2]], "13 is not supported", [[3]]]
 
 
 @pytest.mark.parametrize("values", [(14,), (1, 14, 2)])

@@ -36,6 +36,10 @@ def a_busy_model() -> ModelStatistics:
     model.failed("MODEL_FAILED", 0.1)
     model.dropped("SHED", 0.0)
     model.dropped("SHED", 0.0)
+    model.evicted()
+    model.wasted(0.5)
+    model.predicted(0.5, 0.75)
+    model.instances = 2
     return model
 
 
@@ -83,6 +87,17 @@ def scraped(*models: ModelStatistics, loads: LoadStatistics | None = None) -> Se
         'inferd_batch_size_bucket{le="4.0",model="m",version="1"} 0',
         'inferd_batch_size_bucket{le="+Inf",model="m",version="1"} 1',
         'inferd_batch_size_sum{model="m",version="1"} 6',
+        "# TYPE inferd_instances gauge",
+        'inferd_instances{model="m",version="1"} 2',
+        "# TYPE inferd_instance_busy_seconds_total counter",
+        'inferd_instance_busy_seconds_total{model="m",version="1"} 2.004',
+        "# TYPE inferd_wasted_seconds_total counter",
+        'inferd_wasted_seconds_total{model="m",version="1"} 0.5',
+        "# TYPE inferd_evicted_total counter",
+        'inferd_evicted_total{model="m",version="1"} 1',
+        'inferd_prediction_ratio_bucket{le="1.25",model="m",version="1"} 0',
+        'inferd_prediction_ratio_bucket{le="1.5",model="m",version="1"} 1',
+        'inferd_prediction_ratio_sum{model="m",version="1"} 1.5',
     ],
 )
 def test_a_line_is_exactly_this(line: str) -> None:
@@ -129,6 +144,8 @@ def test_rpcs_are_told_by_method_and_code() -> None:
     method.of("OK").observe(0.5)
     method.of("UNAVAILABLE").observe(0.0001)
     method.in_flight = 4
+    method.lag_shed = 3
+    rpcs.method("/inference.GRPCInferenceService/ServerLive")
 
     text, _ = Metrics(list, loads=LoadStatistics(), rpcs=rpcs, process=False).exposition()
 
@@ -138,6 +155,8 @@ def test_rpcs_are_told_by_method_and_code() -> None:
     assert f'inferd_rpc_total{{code="UNAVAILABLE",{path}}} 1' in lines
     assert f'inferd_rpc_duration_seconds_bucket{{code="OK",le="0.01",{path}}} 1' in lines
     assert f"inferd_rpc_in_flight{{{path}}} 4" in lines
+    shed = [line for line in lines if line.startswith("inferd_lag_shed_total{")]
+    assert shed == [f"inferd_lag_shed_total{{{path}}} 3"], "only where there is something to tell"
 
 
 def everything() -> Metrics:
@@ -172,6 +191,7 @@ def test_openmetrics_is_there_for_the_asking_and_valid(accept: str) -> None:
     assert families["nv_inference_request_success"].type == "unknown"
     assert families["nv_inference_request_success"].samples[0].value == 3
     assert families["inferd_dropped"].type == "counter"
+    assert families["inferd_wasted_seconds"].type == "counter"
 
 
 def test_a_number_that_is_not_finite_is_written_as_prometheus_does() -> None:

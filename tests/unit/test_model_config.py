@@ -130,8 +130,6 @@ class TestWhatIsRefused:
         [
             ("sequence_batching { }", "sequence_batching"),
             ("ensemble_scheduling { }", "ensemble_scheduling"),
-            ('batch_input { target_name: "x" }', "batch_input"),
-            ('batch_output { target_name: "x" }', "batch_output"),
             ('cc_model_filenames { key: "a" value: "b" }', "cc_model_filenames"),
             ('model_operations { op_library_filename: "x.so" }', "model_operations"),
             ("model_transaction_policy { decoupled: true }", "model_transaction_policy"),
@@ -144,7 +142,6 @@ class TestWhatIsRefused:
             ('input { name: "x" reshape { } }', "input[0].reshape"),
             ('output { name: "x" reshape { } }', "output[0].reshape"),
             ('input { name: "x" is_shape_tensor: true }', "input[0].is_shape_tensor"),
-            ('input { name: "x" allow_ragged_batch: true }', "input[0].allow_ragged_batch"),
             ('input { name: "x" format: FORMAT_NHWC }', "input[0].format"),
             ('input { name: "x" is_non_linear_format_io: true }', "input[0].is_non"),
             ("instance_group { kind: KIND_MODEL }", "instance_group[0].kind"),
@@ -196,11 +193,6 @@ class TestWhatIsRefused:
                 " { priority_levels: 2 default_priority_level: 1 preserve_ordering: true }",
                 "dynamic_batching.priority_levels: must be at most 1 when preserve_ordering"
                 " is true",
-            ),
-            (
-                "dynamic_batching { default_queue_policy { timeout_action: DELAY } }",
-                "dynamic_batching.default_queue_policy.timeout_action: DELAY is not supported:"
-                " a request that has waited too long is answered so at once (REJECT)",
             ),
             (
                 "instance_group { kind: KIND_CPU gpus: 0 }",
@@ -260,6 +252,8 @@ class TestWhatIsRefused:
             ("inferd.default_deadline_ms", "nan"),
             ("inferd.default_deadline_ms", "0"),
             ("inferd.max_queue", "0"),
+            ("inferd.scheduling", "lifo"),
+            ("inferd.scheduling", "FIFO"),
             ("inferd.colour", "red"),
             ("session.model_external_initializers_file_folder_path", "/etc"),
             ("session.enable_profiling", "1"),
@@ -450,7 +444,8 @@ class TestCompletion:
                 FIXED,
                 "max_batch_size: 4",
                 "input.x: the graph fixes the batch dimension of 'x' at 8 (its shape is [8, 64]):"
-                " export it with a dynamic first dimension, or set max_batch_size to 0",
+                " set max_batch_size to 8, which smaller batches are filled up to, or to 0, or"
+                " export it with a dynamic first dimension",
             ),
             (
                 BATCHING,
@@ -499,7 +494,11 @@ class TestCompletion:
                 "",
                 "input.x: has no elements: its shape in the graph is [0]",
             ),
-            (FIXED, "dynamic_batching { }", "dynamic_batching: needs a max_batch_size"),
+            (
+                Graph((tensor("x", 8, 64),), (tensor("y", 4, 10),)),
+                "dynamic_batching { }",
+                "dynamic_batching: needs a max_batch_size",
+            ),
             (
                 BATCHING,
                 "dynamic_batching { preferred_batch_size: 64 }",

@@ -15,7 +15,7 @@ from inferd.config import Log
 from inferd.deadline import NEVER, Deadline
 from inferd.services.pipeline import Answer, Pipeline, Requests
 from inferd.services.routes import bind
-from inferd.services.status import DETAILS, PUSHBACK, Code, Refusal
+from inferd.services.status import DETAILS, PUSHBACK, REASON, Code, Refusal
 from inferd.telemetry.rpc import LINES_PER_S, Allowance, RpcStatistics
 from support.echo import SERVICE, Act, Echo, Note, a_note, text_of
 
@@ -49,15 +49,23 @@ class Bench:
         log: Log | None = None,
         unconditional: tuple[str, ...] | None = (),
         tracer: FakeTracer | None = None,
+        shed_lag_s: float = 0.0,
     ) -> None:
-        self.now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        #: Seconds for which something has held the loop.
+        self.held_s = 0.0
         self.echo = Echo(act)
         self.statistics = RpcStatistics([0.1, 1.0])
-        self.pipeline = Pipeline(self.statistics, log or Log(), tracer=tracer, clock=self.now)
+        self.pipeline = Pipeline(
+            self.statistics, log or Log(), tracer=tracer, clock=self.now, shed_lag_s=shed_lag_s
+        )
         self._bound = {
             route.path.rpartition("/")[2]: self.pipeline.bind(route)
             for route in bind(SERVICE, self.echo, unconditional=unconditional)
         }
+
+    def now(self) -> float:
+        return self._loop.time() + self.held_s
 
     def a_call(self, name: str, *, budget_s: float = math.inf, **metadata: Value) -> Call:
         now = self.now()
@@ -228,6 +236,7 @@ async def test_what_was_to_be_said_is_said_with_a_refusal_too() -> None:
         "x-batch",
         "x-latency-total-us",
         DETAILS,
+        REASON,
         PUSHBACK,
     ]
 
@@ -344,6 +353,54 @@ async def test_a_caller_is_not_held_back_by_a_handler_that_has_gone() -> None:
     requests.end()
 
     await second
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "pushback"), [(math.inf, "32"), (1.0, "32"), (0.05, "-1"), (0.01, "-1")]
+)
+async def test_when_the_loop_is_late_calls_that_can_be_spared_are_refused_unread(
+    budget_s: float, pushback: str
+) -> None:
+    bench = Bench(shed_lag_s=0.005)
+    await bench.one(call=bench.a_call("SayOnce", x_criticality="SHEDDABLE"))
+    call = bench.a_call("SayOnce", x_criticality="sheddable_plus", budget_s=budget_s)
+
+    bench.held_s = 0.03125
+    refused = await bench.refused(b"\xff is no message", call=call)
+
+    assert (refused.code, dict(refused.trailing)[REASON]) == (Code.UNAVAILABLE, "SHED")
+    assert dict(refused.trailing)[PUSHBACK] == pushback, "after as long again, if that helps"
+    assert bench.counted() == {"OK": 1, "UNAVAILABLE": 1}
+    assert bench.statistics.methods["/inferd.test.Echo/SayOnce"].lag_shed == 1
+    assert len(bench.echo.calls) == 1
+
+
+@pytest.mark.parametrize("criticality", [None, "CRITICAL", "CRITICAL_PLUS", "nonsense"])
+async def test_when_the_loop_is_late_other_calls_are_served(criticality: str | None) -> None:
+    bench = Bench(shed_lag_s=0.005)
+    await bench.one(call=bench.a_call("SayOnce", x_criticality="SHEDDABLE"))
+    call = bench.a_call("SayOnce")
+    call.metadata = {} if criticality is None else {"x-criticality": criticality}
+
+    bench.held_s = 0.03125
+
+    assert isinstance(await bench.one(call=call), bytes)
+
+
+async def test_when_the_loop_is_late_streams_that_can_be_spared_do_not_begin() -> None:
+    bench = Bench(shed_lag_s=0.005, unconditional=("Converse",))
+    await bench.one(call=bench.a_call("SayOnce", x_criticality="SHEDDABLE"))
+    calls = {name: bench.a_call(name, x_criticality="SHEDDABLE") for name in ("Expand", "Converse")}
+    conversation = Requests()
+    await conversation.put(a_note("hello"))
+
+    bench.held_s = 0.03125
+    [refused] = [each async for each in bench.many("Expand", a_note("x"), call=calls["Expand"])]
+
+    assert isinstance(refused, Refusal)
+    assert dict(refused.trailing)[REASON] == "SHED"
+    answer = await anext(bench.many("Converse", conversation, call=calls["Converse"]))
+    assert answer == a_note("hello"), "answered whatever happens"
 
 
 async def test_a_draining_server_refuses_new_calls_but_not_all() -> None:

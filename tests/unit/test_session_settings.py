@@ -5,8 +5,9 @@ import pytest
 
 from inferd.config import Runtime
 from inferd.errors import LoadFailed
+from inferd.inference.cores import Cores
 from inferd.inference.repository.model_config import ModelConfig, config_from
-from inferd.inference.session_settings import Placement, placements
+from inferd.inference.session_settings import AFFINITIES, Placement, on_own_cores, placements
 from inferd.runtime.settings import Optimization
 from inferd.services.open_inference.model_config_text import parse_pbtxt, to_proto
 
@@ -307,3 +308,50 @@ class TestAccelerators:
         (shown,) = to_proto(given).optimization.execution_accelerators.gpu_execution_accelerator
 
         assert (shown.name, dict(shown.parameters)) == ("tensorrt", {"precision_mode": "FP16"})
+
+
+class TestCores:
+    def dealt(self, text: str, *cores: int) -> list[tuple[tuple[tuple[int, ...], ...], str]]:
+        found = on_own_cores(placed(text, cores=len(cores)), Cores(cores))
+        return [(each.cores, each.settings.entries.get(AFFINITIES, "")) for each in found]
+
+    def test_every_session_has_its_own_and_its_caller_the_first_of_them(self) -> None:
+        assert self.dealt("instance_group { count: 2 kind: KIND_CPU }", 0, 2, 4, 5, 6, 7) == [
+            (((0, 2, 4),), "3;5"),
+            (((5, 6, 7),), "7;8"),
+        ]
+
+    def test_those_who_share_a_session_have_a_core_each(self) -> None:
+        assert self.dealt("instance_group { count: 2 kind: KIND_CPU }", 0, 1) == [
+            (((0,), (1,)), "")
+        ]
+
+    def test_one_instance_needs_none(self) -> None:
+        assert self.dealt("", 0, 1) == [((), "")]
+
+    def test_where_there_are_too_few_nobody_has_any(self) -> None:
+        found = self.dealt("instance_group { count: 3 kind: KIND_CPU }", 0, 1)
+
+        assert found == [(((), (), ()), "")]
+
+    def test_what_the_model_says_goes_first(self) -> None:
+        text = "instance_group { count: 2 kind: KIND_CPU }" + parameter(AFFINITIES, "1")
+
+        assert self.dealt(text, 0, 1, 2, 3) == [((), "1"), ((), "1")]
+
+    def test_instances_on_a_gpu_have_none(self) -> None:
+        text = "instance_group { count: 2 kind: KIND_CPU } instance_group { kind: KIND_GPU }"
+        found = on_own_cores(placed(text, gpus=True, cores=2), Cores((0, 1)))
+
+        assert [(each.device, each.cores) for each in found] == [
+            ("cpu", ((0,), (1,))),
+            ("gpu:0", ()),
+        ]
+
+    def test_the_next_model_gets_the_next_cores(self) -> None:
+        cores = Cores((0, 1, 2, 3, 4))
+
+        assert cores.deal([1, 2]) == [(0,), (1, 2)]
+        assert cores.deal([2, 1]) == [(3, 4), (0,)]
+        assert cores.deal([3, 3]) == [(), ()]
+        assert cores.deal([1]) == [(1,)]

@@ -1,10 +1,11 @@
 """Configuration fails early, names the key, and tells everything at once."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from inferd.app.machine import usable_cores
+from inferd.app.machine import own_cores, usable_cores
 from inferd.app.settings import ConfigError, load
 from inferd.config import Config
 
@@ -88,3 +89,23 @@ def test_without_a_quota_the_affinity_counts(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("max 100000\n")
 
     assert usable_cores(tmp_path) == usable_cores(tmp_path / "nothing")
+
+
+def test_under_a_quota_below_the_affinity_the_cores_are_not_ours_to_deal_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 2, 3}, raising=False)
+
+    assert own_cores(tmp_path) == (2, 3, 5)
+    (tmp_path / "cpu.max").write_text("300000 100000\n")
+    assert own_cores(tmp_path) == (2, 3, 5)
+    (tmp_path / "cpu.max").write_text("200000 100000\n")
+    assert own_cores(tmp_path) == ()
+
+
+def test_where_there_is_no_affinity_no_cores_are_dealt_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+
+    assert own_cores(tmp_path) == ()

@@ -7,6 +7,7 @@ import pytest
 
 from inferd.telemetry.event_loop import LoopLag
 from inferd.telemetry.statistics import (
+    RATIOS,
     Duration,
     Histogram,
     LoadStatistics,
@@ -118,6 +119,27 @@ def test_a_batch_counts_once_by_its_rows_and_for_every_request_in_it() -> None:
         8_000_000,
         4_000_000,
     )
+
+
+def test_instances_are_busy_once_for_a_batch_whoever_is_in_it() -> None:
+    statistics = some_statistics()
+
+    run_batch(statistics, size=3, rows=4)
+    run_batch(statistics, size=1, rows=1)
+
+    assert statistics.busy_s == pytest.approx(2 * 0.007)
+
+
+def test_predictions_are_counted_by_how_far_they_were_off() -> None:
+    statistics = some_statistics()
+
+    for took_s in (0.5, 1.0, 1.0, 3.0):
+        statistics.predicted(1.0, took_s)
+    statistics.predicted(0.0, 1.0)
+
+    counts = dict(zip(RATIOS, statistics.prediction.counts, strict=False))
+    assert {ratio: count for ratio, count in counts.items() if count} == {0.5: 1, 1.0: 2, 4.0: 1}
+    assert statistics.prediction.sum == 5.5, "where nothing was predicted, nothing is off"
 
 
 @pytest.mark.parametrize(

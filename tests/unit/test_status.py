@@ -6,7 +6,16 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from inferd import errors
-from inferd.services.status import DETAILS, PUSHBACK, STATUS, Code, Refusal, code_of, refusal
+from inferd.services.status import (
+    DETAILS,
+    PUSHBACK,
+    REASON,
+    STATUS,
+    Code,
+    Refusal,
+    code_of,
+    refusal,
+)
 
 
 def family(cls: type[errors.InferdError]) -> set[type[errors.InferdError]]:
@@ -73,6 +82,7 @@ def test_the_details_repeat_the_status_and_give_the_reason(
     assert (refused.code, refused.message) == (code_of(kind), "what happened")
     assert (details.code, details.message) == (code_of(kind), "what happened")
     assert (info.reason, info.domain) == (kind.reason, "inferd")
+    assert dict(refused.trailing)[REASON] == kind.reason, "for people, too"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inferd.call import Call
+from inferd.call import Call, Value
 from inferd.deadline import NEVER, Deadline
 from inferd.errors import (
     Expired,
@@ -22,7 +22,7 @@ from inferd.errors import (
 )
 from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
-from inferd.inference.request import Tensors
+from inferd.inference.request import Request, Tensors
 from inferd.inference.scheduling import (
     LatencyModel,
     Level,
@@ -54,6 +54,7 @@ class Model:
         self._clock = clock
         self.takes_s = RUN_S
         self.ran: list[list[Any]] = []
+        self.requests: list[Request] = []
         #: Called when the answers are there and nobody has looked at them yet.
         self.after_run: Callable[[], None] = lambda: None
 
@@ -72,6 +73,7 @@ class Model:
 
     def run_here(self, batch: Batch) -> None:
         self.ran.append([each.inputs for each in batch.requests])
+        self.requests += batch.requests
         batch.run(self, self._clock)
 
     def run(self, inputs: Tensors, outputs: Sequence[str], stop: object) -> list[NDArray[Any]]:
@@ -128,11 +130,13 @@ class Fixture:
     def hold_up(self, seconds: float) -> None:
         self.delay_s += seconds
 
-    def call(self, *, within_s: float = math.inf, explains: bool = False) -> Call:
+    def call(self, *, within_s: float = math.inf, explains: bool = False, **metadata: str) -> Call:
         now = self.loop.time()
         deadline = NEVER if within_s == math.inf else Deadline.after(within_s, now=now)
-        metadata = {"x-explain-latency": "1"} if explains else {}
-        return Call("/m", arrived=now, deadline=deadline, metadata=metadata)
+        said: dict[str, Value] = {key.replace("_", "-"): text for key, text in metadata.items()}
+        if explains:
+            said["x-explain-latency"] = "1"
+        return Call("/m", arrived=now, deadline=deadline, metadata=said)
 
     def ask(
         self, x: NDArray[Any], *, call: Call | None = None, **options: Any
@@ -433,6 +437,119 @@ async def test_a_caller_can_be_told_where_the_time_went() -> None:
     assert list(stages) == ["decode", "queue", "batch-wait", "compute", "return"]
     assert stages["queue"] == pytest.approx(RUN_S / 2)
     assert sum(stages.values()) == pytest.approx(it.loop.time() - call.arrived)
+
+
+async def test_a_caller_can_be_told_of_its_batch() -> None:
+    it = Fixture()
+    curious, indifferent = it.call(explains=True), it.call()
+
+    await asyncio.gather(it.ask(numbers(1), call=curious), it.ask(numbers(2), call=indifferent))
+
+    assert curious.trailing == [("x-queue-ms", "0.000"), ("x-batch", "3")]
+    assert indifferent.trailing == []
+
+
+async def test_who_waited_in_vain_is_told_how_long() -> None:
+    it = Fixture()
+    it.model.takes_s = 0.1
+    before = asyncio.create_task(it.ask(numbers(4)))
+    await asyncio.sleep(RUN_S / 2)
+    call = it.call(within_s=0.04)
+
+    with pytest.raises(Expired):
+        await it.ask(numbers(1), call=call)
+
+    await before
+    [(key, waited_ms)] = call.trailing
+    assert key == "x-queue-ms"
+    assert float(waited_ms) == pytest.approx((0.04 - RUN_S) * 1000, abs=2.5)
+
+
+async def test_who_is_late_in_a_batch_is_told_which() -> None:
+    it = Fixture()
+    it.model.takes_s = 0.1
+    call = it.call(within_s=0.04)
+
+    with pytest.raises(Expired):
+        await it.ask(numbers(3), call=call)
+
+    assert call.trailing == [("x-queue-ms", "0.000"), ("x-batch", "3")]
+
+
+async def test_who_is_refused_at_the_door_has_not_waited() -> None:
+    it = Fixture()
+    call = it.call(within_s=0.001)
+
+    with pytest.raises(Infeasible):
+        await it.ask(numbers(1), call=call)
+
+    assert call.trailing == []
+
+
+async def test_requests_carry_what_their_callers_say_of_themselves() -> None:
+    it = Fixture()
+
+    await it.ask(numbers(1), call=it.call(x_criticality="sheddable", client_id="reports"))
+    await it.ask(numbers(1), call=it.call(grpc_previous_rpc_attempts="2"))
+    await it.ask(numbers(1))
+
+    first, again, other = it.model.requests
+    assert (first.weight, first.caller, first.retried) == (0.01, "reports", False)
+    assert (again.caller, again.retried) == (None, True)
+    assert (other.weight, other.caller, other.retried) == (1.0, None, False)
+
+
+async def test_the_parts_of_a_request_are_worth_one_request_together() -> None:
+    it = Fixture()
+
+    await it.ask(numbers(10), call=it.call(x_criticality="CRITICAL_PLUS"))
+
+    assert sorted(each.rows for each in it.model.requests) == [2, 4, 4]
+    assert [each.weight for each in it.model.requests] == pytest.approx([10 / 3] * 3)
+
+
+async def test_a_criticality_that_there_is_not_never_gets_in() -> None:
+    it = Fixture()
+
+    with pytest.raises(InvalidRequest, match="x-criticality must be one of"):
+        await it.ask(numbers(1), call=it.call(x_criticality="URGENT"))
+
+    await it.batcher.drain()
+    assert it.rows_run() == []
+    assert it.statistics.fail.count == 0, "who reads the request counts it"
+
+
+@pytest.mark.parametrize(
+    ("limits", "timeout_s", "yields_after_s"),
+    [
+        (Level(timeout_s=0.005, delays=True), None, 0.005),
+        (Level(timeout_s=0.005, delays=True), 0.002, 0.002),
+        (Level(timeout_s=0.005, delays=True), 0.009, 0.005),
+        (Level(timeout_s=0.005, delays=True, allow_timeout_override=False), 0.002, 0.005),
+        (Level(delays=True), None, math.inf),
+    ],
+)
+async def test_where_a_timeout_delays_the_deadline_stays_what_it_is(
+    limits: Level, timeout_s: float | None, yields_after_s: float
+) -> None:
+    it = Fixture(default_limits=limits)
+
+    answer = await it.ask(numbers(1), call=it.call(within_s=1.0), timeout_s=timeout_s)
+
+    [request] = it.model.requests
+    assert answer["y"].size
+    assert request.deadline == pytest.approx(1.0)
+    assert request.yields_at == pytest.approx(request.arrived + yields_after_s)
+
+
+async def test_where_a_timeout_refuses_nobody_goes_behind_others() -> None:
+    it = Fixture(default_limits=Level(timeout_s=0.1))
+
+    await it.ask(numbers(1), call=it.call(within_s=1.0))
+
+    [request] = it.model.requests
+    assert request.deadline == pytest.approx(0.1)
+    assert request.yields_at == math.inf
 
 
 async def test_what_is_left_of_the_deadline_is_counted() -> None:

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inferd.errors import InvalidRequest, LoadFailed, ModelFailed
+from inferd.inference.packing import BatchInput, Kind, Lengths, Ragged, Rows
 from inferd.inference.recordings import recordings, with_recordings
 from inferd.inference.repository.layout import ModelFiles
 from inferd.inference.repository.schema import Warmup, WarmupInput
@@ -162,6 +163,83 @@ class TestEveryBucket:
 
         assert doubts == []
         assert latency.predict(4) == 0.0
+
+
+class TestSequences:
+    GIVEN = signature(tensor("x", "FP32", -1, -1), outputs=[tensor("y", "FP32", -1, -1)])
+    LENGTHS = Lengths((2, 4), {"x": 1}, {"y": (1,)})
+
+    def samples(self, *like: Sample) -> list[Sample]:
+        return list(of_buckets(self.GIVEN, (1, 2), like=like, lengths=self.LENGTHS))
+
+    def warm(self, runner: FakeRunner, seeds: Seeds) -> None:
+        warm_up(
+            runner, self.GIVEN, self.samples(), packing=Rows((), self.LENGTHS), runs=3, largest=2,
+            latency=(seeds,), clock=runner.clock,
+        )  # fmt: skip
+
+    def test_every_length_is_run_in_every_batch_and_only_the_longest_timed(self) -> None:
+        runner, seeds = FakeRunner(), Seeds()
+
+        self.warm(runner, seeds)
+
+        shapes = [next(iter(inputs.values())).shape for inputs in runner.asked]
+        assert shapes == [(1, 2), *[(1, 4)] * 4, (2, 2), *[(2, 4)] * 4]
+        assert [size for size, _ in seeds] == [1] * 3 + [2] * 3
+
+    def test_they_are_made_of_what_somebody_wrote_down(self) -> None:
+        written = Sample("w", {"x": np.array([[5, 6, 7]], np.float32)}, 1)
+
+        assert [sample.inputs["x"].tolist() for sample in self.samples(written)] == [
+            [[5, 6]],
+            [[5, 6, 7, 5]],
+            [[5, 6]] * 2,
+            [[5, 6, 7, 5]] * 2,
+        ]
+
+    def test_an_output_of_another_length_fails_the_load(self) -> None:
+        with pytest.raises(
+            LoadFailed, match=r"sequences of 2 failed: output 'y' has shape \[1, 3\]"
+        ):
+            self.warm(Answers(np.zeros((1, 3), np.float32)), Seeds())
+
+
+class TestPacking:
+    def test_a_batch_is_made_of_many_requests_and_a_written_one_stays_one(self) -> None:
+        given = signature(tensor("x", "INT32", -1, -1), outputs=[tensor("y", "INT32", -1)])
+        packing = Ragged(
+            frozenset("x"), [BatchInput(Kind.ELEMENT_COUNT, ("n",), "x", np.dtype(np.int32))]
+        )
+        written = Sample("w", {"x": np.array([[1, 2], [3, 4]], np.int32)}, 2)
+
+        class Counts(FakeRunner):
+            def run(self, inputs: Arrays, outputs: Sequence[str], stop: None) -> Any:
+                self.asked.append(inputs)
+                return [inputs["n"]]
+
+        runner = Counts()
+        samples = list(of_buckets(given, (1, 2), like=[written]))
+        warm_up(
+            runner, given, samples, packing=packing, runs=1, largest=2, latency=(),
+            clock=runner.clock,
+        )  # fmt: skip
+
+        assert [inputs["n"].tolist() for inputs in runner.asked] == [[2], [2], [2, 2], [2, 2]]
+        with pytest.raises(LoadFailed, match="w failed: output 'y' has shape"):
+            warm_up(
+                runner, given, [written], packing=packing, runs=1, largest=2, latency=(),
+                clock=runner.clock,
+            )  # fmt: skip
+
+    def test_a_recorded_request_that_no_bucket_holds_fails_the_load(self) -> None:
+        given = signature(tensor("x", "FP32", -1, -1), outputs=[tensor("y", "FP32", -1, 2)])
+        written = Sample("w", {"x": np.zeros((1, 9), np.float32)}, 1)
+
+        with pytest.raises(LoadFailed, match="w: the inputs have length 9"):
+            warm_up(
+                FakeRunner(), given, [written], packing=Rows((), Lengths((4,), {"x": 1})),
+                runs=1, largest=1, latency=(), clock=lambda: 0.0,
+            )  # fmt: skip
 
 
 class TestMadeUp:

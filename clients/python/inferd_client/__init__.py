@@ -18,7 +18,7 @@ from inferd_client._answers import (
     Tally,
     TensorMetadata,
 )
-from inferd_client._calls import InferRequest
+from inferd_client._calls import Criticality, InferRequest
 from inferd_client._client import Client
 from inferd_client._errors import (
     Cancelled,
@@ -48,6 +48,7 @@ __all__ = [
     "Cancelled",
     "Client",
     "Conflict",
+    "Criticality",
     "DeadlineExceeded",
     "Details",
     "FieldViolation",

@@ -27,7 +27,14 @@ from inferd_client._answers import (
     ServerMetadata,
     StreamAnswer,
 )
-from inferd_client._calls import Answer, Ask, InferRequest, LoadParameters, Metadata
+from inferd_client._calls import (
+    Answer,
+    Ask,
+    Criticality,
+    InferRequest,
+    LoadParameters,
+    Metadata,
+)
 from inferd_client._channel import (
     DEFAULT_TARGET,
     Options,
@@ -118,6 +125,7 @@ class AsyncClient:
         metadata: Metadata = (),
         priority: int | None = None,
         explain: bool = False,
+        criticality: Criticality | None = None,
     ) -> InferResult:
         """Run a model on one request.
 
@@ -133,6 +141,8 @@ class AsyncClient:
             metadata: Sent with this call, after the client's own.
             priority: The protocol's `priority` parameter; None leaves it to the server.
             explain: Ask the server to say where the time went (`InferResult.latency`).
+            criticality: What the answer is worth to you where there is not enough for all;
+                None is the same as `CRITICAL`.
 
         Raises:
             InvalidRequest: A tensor does not fit the model; `violations` names the fields.
@@ -150,7 +160,8 @@ class AsyncClient:
             parameters=parameters or {},
             priority=priority,
         )
-        return await self._ask(_calls.infer(request, metadata=metadata, explain=explain), timeout_s)
+        ask = _calls.infer(request, metadata=metadata, explain=explain, criticality=criticality)
+        return await self._ask(ask, timeout_s)
 
     def infer_stream(
         self,

@@ -6,7 +6,7 @@ all that can be decided without a channel is decided, and tested, here.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from google.protobuf.message import Message
 
@@ -37,11 +37,14 @@ Answer = TypeVar("Answer")
 Pairs = tuple[tuple[str, str | bytes], ...]
 Metadata = Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]
 """Keys in lower case; values are text, except under keys that end in `-bin`."""
+Criticality = Literal["CRITICAL_PLUS", "CRITICAL", "SHEDDABLE_PLUS", "SHEDDABLE"]
+"""What an answer is worth where there is not enough for all; each ten times the next."""
 LoadParameters = Mapping[str, bool | int | str | bytes]
 
 SERVICE = "/inference.GRPCInferenceService/"
 PRIORITY = "priority"
 EXPLAIN: Pairs = (("x-explain-latency", "1"),)
+CRITICALITY = "x-criticality"
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _UINT64_MAX = 2**64 - 1
@@ -186,9 +189,17 @@ def statistics(model: str, version: str) -> Ask[tuple[ModelStatistics, ...]]:
     return Ask(STATISTICS, message, _read_statistics)
 
 
-def infer(request: InferRequest, *, metadata: Metadata, explain: bool) -> Ask[InferResult]:
+def infer(
+    request: InferRequest,
+    *,
+    metadata: Metadata,
+    explain: bool = False,
+    criticality: Criticality | None = None,
+) -> Ask[InferResult]:
     """Ask a model."""
     sent = pairs(metadata) + (EXPLAIN if explain else ())
+    if criticality is not None:
+        sent += ((CRITICALITY, criticality),)
     return Ask(MODEL_INFER, infer_message(request), read_infer, sent)
 
 

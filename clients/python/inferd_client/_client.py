@@ -18,7 +18,14 @@ from inferd_client._answers import (
     ServerMetadata,
     StreamAnswer,
 )
-from inferd_client._calls import Answer, Ask, InferRequest, LoadParameters, Metadata
+from inferd_client._calls import (
+    Answer,
+    Ask,
+    Criticality,
+    InferRequest,
+    LoadParameters,
+    Metadata,
+)
 from inferd_client._channel import (
     DEFAULT_TARGET,
     Options,
@@ -107,6 +114,7 @@ class Client:
         metadata: Metadata = (),
         priority: int | None = None,
         explain: bool = False,
+        criticality: Criticality | None = None,
     ) -> InferResult:
         """Run a model on one request.
 
@@ -122,6 +130,8 @@ class Client:
             metadata: Sent with this call, after the client's own.
             priority: The protocol's `priority` parameter; None leaves it to the server.
             explain: Ask the server to say where the time went (`InferResult.latency`).
+            criticality: What the answer is worth to you where there is not enough for all;
+                None is the same as `CRITICAL`.
 
         Raises:
             InvalidRequest: A tensor does not fit the model; `violations` names the fields.
@@ -139,7 +149,8 @@ class Client:
             parameters=parameters or {},
             priority=priority,
         )
-        return self._ask(_calls.infer(request, metadata=metadata, explain=explain), timeout_s)
+        ask = _calls.infer(request, metadata=metadata, explain=explain, criticality=criticality)
+        return self._ask(ask, timeout_s)
 
     def infer_stream(
         self, requests: Iterable[InferRequest], *, timeout_s: float, metadata: Metadata = ()

@@ -3,11 +3,12 @@
 import time
 from dataclasses import dataclass
 
-from inferd.app.machine import usable_cores
+from inferd.app.machine import own_cores, usable_cores
 from inferd.config import Config
 from inferd.inference.assembly import Assembler
 from inferd.inference.loading import Loader
 from inferd.inference.models import Models
+from inferd.inference.permits import CorePermits
 from inferd.oip import grpc_service_pb2
 from inferd.services.health import SERVICE as HEALTH
 from inferd.services.health import Health
@@ -50,6 +51,7 @@ def loader(config: Config) -> Loader:
         config.inference,
         config.runtime,
         cores=usable_cores(),
+        own_cores=own_cores(),
         clock=clock,
         decode=decoder(max_elements=config.inference.max_elements),
     )
@@ -65,6 +67,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         Assembler(
             config.inference,
             niceness=config.runtime.niceness,
+            permits=CorePermits(usable_cores()) if config.runtime.take_turns else None,
             latency_bounds_s=bounds_s,
             clock=clock,
             tracer=tracer,
@@ -77,7 +80,13 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     )
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
     health = Health(models, services=(OPEN_INFERENCE.full_name,))
-    pipeline = Pipeline(rpcs, config.telemetry.log, tracer=tracer, clock=clock)
+    pipeline = Pipeline(
+        rpcs,
+        config.telemetry.log,
+        tracer=tracer,
+        clock=clock,
+        shed_lag_s=config.server.shed_lag_ms / 1000,
+    )
     pipeline.on_drain(health.stop)
     bound = (
         *bind(OPEN_INFERENCE, open_inference, unconditional=UNCONDITIONAL),

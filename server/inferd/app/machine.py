@@ -14,6 +14,18 @@ def usable_cores(cgroup: Path = CGROUP) -> int:
     return max(1, min(cores, int(quota))) if quota else cores
 
 
+def own_cores(cgroup: Path = CGROUP) -> tuple[int, ...]:
+    """Return the numbers of the cores, if they are the process's to deal out among its threads.
+
+    Under a quota below its affinity they are not: which of them a neighbour keeps busy, only
+    the system knows.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    return cores if len(cores) == usable_cores(cgroup) else ()
+
+
 def _quota(cgroup: Path) -> float | None:
     """Return the container's quota in cores, if it has one (cgroup v2, then v1)."""
     try:

@@ -100,6 +100,9 @@ class Server(Section):
     """Use uvloop where it is installed."""
     thread_switch_interval_ms: Positive = 0.5
     """How long a Python thread may keep the interpreter from the event loop."""
+    shed_lag_ms: NotNegative = 5.0
+    """While calls wait longer than this for the event loop, those whose callers say that they are
+    sheddable (`x-criticality`) are refused before they are read. 0: never."""
     drain_pause_s: NotNegative = 0.0
     """Between saying NOT_SERVING and refusing calls: time for balancers to notice."""
     drain_s: Positive = 30.0
@@ -152,6 +155,12 @@ class Inference(Section):
     """Timed runs of every bucket before a version is ready; they seed the latency model."""
     max_elements: Annotated[int, Field(ge=1)] = 16 * MIB
     """Elements in one tensor of a request."""
+    scheduling: Literal["goodput", "fail_fast", "fifo"] = "goodput"
+    """goodput: as many answers in time as can be. fail_fast: whoever is let in is served, and the
+    others know at once. fifo: first come, first served, as elsewhere; to compare with."""
+    client_weights: dict[str, Positive] = Field(default_factory=dict)
+    """Where there is not enough for all, callers (`client-id`) get equal shares; a caller named
+    here, so many times that of one who is not, e.g. `{shop: 4, reports: 0.5}`."""
 
 
 class Runtime(Section):
@@ -164,6 +173,12 @@ class Runtime(Section):
     niceness: Annotated[int, Field(ge=0, le=19)] = 5
     """How far the threads of models give way, on a busy machine, to those that take calls, refuse
     them and send answers; on Linux. 0: not at all."""
+    pin_cores: bool = False
+    """Where a model has several instances on the CPU and there are cores enough, keep the threads
+    of each to cores of its own; on Linux, and not under a quota below the process's affinity."""
+    take_turns: bool = True
+    """Let batches wait for a free core, the most urgent first, where models have more threads than
+    the machine has cores."""
     spinning: bool = False
     """Let idle threads spin. Saves microseconds, costs a core."""
 

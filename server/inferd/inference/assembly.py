@@ -7,7 +7,9 @@ from inferd.deadline import Clock
 from inferd.errors import LoadFailed
 from inferd.inference.batcher import Batcher, BatchTracer
 from inferd.inference.loading import Loaded, Source
-from inferd.inference.scheduling import Scheduler
+from inferd.inference.permits import CorePermits
+from inferd.inference.scheduling import Turns, discipline_for
+from inferd.inference.session_settings import CPU_DEVICE
 from inferd.inference.version import ModelVersion, State
 from inferd.inference.worker import Worker
 from inferd.telemetry.statistics import ModelStatistics
@@ -24,7 +26,9 @@ class Assembler:
         clock: Clock,
         tracer: BatchTracer | None,
         niceness: int = 0,
+        permits: CorePermits | None = None,
     ) -> None:
+        self._permits = permits
         self._inference = inference
         self._niceness = niceness
         self._latency_bounds_s = latency_bounds_s
@@ -43,8 +47,9 @@ class Assembler:
         statistics.state = State.READY
         statistics.memory_bytes = loaded.memory_bytes
         workers = self._workers(source, loaded)
+        turns = Turns()
         batcher = Batcher(
-            Scheduler(loaded.policy, loaded.latency),
+            discipline_for(loaded.policy, loaded.latency, turns),
             workers,
             statistics,
             run_time=loaded.run_time,
@@ -52,6 +57,9 @@ class Assembler:
             guard_s=loaded.policy.guard_s,
             clock=self._clock,
             tracer=self._tracer,
+            permits=self._permits,
+            threads=_threads(loaded),
+            turns=turns,
         )
         deadline_ms = loaded.config.options.default_deadline_ms
         return ModelVersion(
@@ -60,6 +68,7 @@ class Assembler:
             config=loaded.config,
             signature=loaded.signature,
             policy=loaded.policy,
+            packing=loaded.packing,
             batcher=batcher,
             workers=workers,
             statistics=statistics,
@@ -68,14 +77,32 @@ class Assembler:
         )
 
     def _workers(self, source: Source, loaded: Loaded) -> list[Worker]:
-        runners = [session for session, each in loaded.sessions for _ in range(each.instances)]
+        runners = [
+            (session, cores)
+            for session, each in loaded.sessions
+            for cores in (each.cores or ((),) * each.instances)
+        ]
         workers: list[Worker] = []
         try:
-            for at, runner in enumerate(runners):
-                name = f"{source.name}/{source.number}#{at}"
-                workers.append(Worker(name, runner, self._clock, niceness=self._niceness))
+            for at, (runner, cores) in enumerate(runners):
+                workers.append(
+                    Worker(
+                        f"{source.name}/{source.number}#{at}",
+                        runner,
+                        self._clock,
+                        packing=loaded.packing,
+                        niceness=self._niceness,
+                        cores=cores[:1],
+                    )
+                )
         except RuntimeError as error:
             for worker in workers:
                 worker.close(timeout_s=0.0)
             raise LoadFailed(f"cannot start a thread for instance {len(workers)}") from error
         return workers
+
+
+def _threads(loaded: Loaded) -> int:
+    """Return the cores that one run keeps busy; 0 where another device does the work."""
+    on_cpu = [each for _, each in loaded.sessions if each.device == CPU_DEVICE]
+    return max([each.settings.intra_op_threads for each in on_cpu], default=0)

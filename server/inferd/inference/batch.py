@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
+from inferd.inference.packing import ROWS, Packing
 from inferd.inference.request import Request, Tensors
 
 
@@ -48,23 +48,25 @@ class Batch:
     assembled: float = 0.0
     computed: float = 0.0
     ended: float = 0.0
+    #: Rows that were run and that nobody had asked for.
+    padding: int = 0
     #: Whether it ran in one piece, so that its time says something.
     clean: bool = True
 
-    def run(self, runner: Runner, clock: Clock) -> None:
+    def run(self, runner: Runner, clock: Clock, packing: Packing = ROWS) -> None:
         """Fill in the results and the times. Never raises `ModelFailed`; it is a result."""
         self.began = clock()
-        inputs = assemble(self.requests)
+        inputs, self.padding = packing.pack(self.requests)
         names = wanted(self.requests)
         self.assembled = clock()
         try:
             outputs = runner.run(inputs, names, self.stop)
             self.computed = clock()
-            self.results = split(self.requests, dict(zip(names, outputs, strict=True)))
+            self.results = [*packing.unpack(self.requests, dict(zip(names, outputs, strict=True)))]
         except ModelFailed as error:
             self.computed = clock()
             self.clean = False
-            self.results = self._isolate(error, runner, clock)
+            self.results = self._isolate(error, runner, clock, packing)
         self.ended = clock()
 
     def fail(self, error: ModelFailed, now: float) -> None:
@@ -77,26 +79,22 @@ class Batch:
         self.ended = now
 
     def _isolate(
-        self, error: ModelFailed, runner: Runner, clock: Clock
+        self, error: ModelFailed, runner: Runner, clock: Clock, packing: Packing
     ) -> list[Tensors | ModelFailed]:
-        """Run the halves, down to the one input that fails."""
-        if len(self.requests) == 1 or all(request.gone for request in self.requests):
-            return [error] * len(self.requests)
+        """Run the halves, down to the one input that fails. Who has left stays out of them."""
+        results: list[Tensors | ModelFailed] = [error] * len(self.requests)
+        if len(self.requests) == 1:
+            return results
         middle = len(self.requests) // 2
-        halves = [
-            Batch(part, self.stop) for part in (self.requests[:middle], self.requests[middle:])
-        ]
-        for half in halves:
-            half.run(runner, clock)
-        return [result for half in halves for result in half.results]
-
-
-def assemble(requests: Sequence[Request]) -> Tensors:
-    """Concatenate the requests' inputs along the rows."""
-    if len(requests) == 1:
-        return requests[0].inputs
-    names = requests[0].inputs
-    return {name: np.concatenate([each.inputs[name] for each in requests]) for name in names}
+        for half in (range(middle), range(middle, len(self.requests))):
+            staying = [at for at in half if not self.requests[at].gone]
+            if not staying:
+                continue
+            batch = Batch([self.requests[at] for at in staying], self.stop)
+            batch.run(runner, clock, packing)
+            for at, result in zip(staying, batch.results, strict=True):
+                results[at] = result
+        return results
 
 
 def wanted(requests: Sequence[Request]) -> tuple[str, ...]:
@@ -105,22 +103,3 @@ def wanted(requests: Sequence[Request]) -> tuple[str, ...]:
     if len(requests) == 1 or all(request.outputs is first for request in requests):
         return first
     return tuple(dict.fromkeys(name for request in requests for name in request.outputs))
-
-
-def split(requests: Sequence[Request], outputs: Tensors) -> list[Tensors | ModelFailed]:
-    """Give every request its own rows of the outputs it wants, as views."""
-    if len(requests) == 1:
-        return [outputs]
-    rows = sum(request.rows for request in requests)
-    for name, array in outputs.items():
-        if not array.ndim or array.shape[0] != rows:
-            raise ModelFailed(
-                f"output '{name}' has shape {list(array.shape)} for a batch of {rows} rows"
-            )
-    results: list[Tensors | ModelFailed] = []
-    start = 0
-    for request in requests:
-        end = start + request.rows
-        results.append({name: outputs[name][start:end] for name in request.outputs})
-        start = end
-    return results

@@ -2,21 +2,25 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from inferd.config import Inference, Runtime
 from inferd.deadline import Clock
 from inferd.errors import InferdError, LoadFailed
+from inferd.inference.cores import Cores
+from inferd.inference.packing import Packing
+from inferd.inference.packing.chosen import packing_of
+from inferd.inference.packing.latency import PaddedLatency
 from inferd.inference.recordings import recordings
 from inferd.inference.repository.completion import complete
 from inferd.inference.repository.layout import VersionFiles, read_labels
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.repository.schema import DynamicBatching, QueuePolicy
 from inferd.inference.request import Tensors
-from inferd.inference.scheduling import LatencyModel, Level, Policy, RunTime, buckets_of
-from inferd.inference.session_settings import Placement, placements
+from inferd.inference.scheduling import LatencyModel, Level, Mode, Policy, RunTime, buckets_of
+from inferd.inference.session_settings import Placement, on_own_cores, placements
 from inferd.inference.warmup import Sample, of_buckets, of_config, recorded, warm_up
 from inferd.runtime.external_data import check_external_data
 from inferd.runtime.session import Session, gpu_available, require_provider
@@ -51,12 +55,13 @@ class Source:
         return sum(size for _, size, _, _ in self.files.stamp)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A version whose sessions have run at every size."""
 
     config: ModelConfig
     signature: Signature
+    packing: Packing
     policy: Policy
     #: Each with the number of instances that share it.
     sessions: tuple[tuple[Session, Placement], ...]
@@ -76,13 +81,16 @@ class Loader:
         *,
         cores: int,
         clock: Clock,
+        own_cores: Sequence[int] = (),
         decode: Decode | None = None,
     ) -> None:
+        """Take what the machine has: `cores` in number, `own_cores` to keep threads to, if any."""
         self._inference = inference
         self._runtime = runtime
         #: How far the threads of a model give way to others.
         self.niceness = runtime.niceness
         self._cores = cores
+        self._own_cores = Cores(own_cores)
         self._clock = clock
         self._decode = decode
 
@@ -98,7 +106,7 @@ class Loader:
         model = source.model_path()
         # Links may lead wherever the rest of the repository's may: within it.
         size = check_external_data(model, within=source.directory.parent)
-        placed = self._placements(source)
+        placed = self._placed(source)
         for placement in placed:
             _prepare(placement, source.directory)
         sessions = tuple((Session(model, each.settings), each) for each in placed)
@@ -109,11 +117,14 @@ class Loader:
             default_max_batch_size=self._inference.default_max_batch_size,
             labels=lambda filename: read_labels(source.directory, filename),
         )
+        packing, lengths = packing_of(config, signature)
         policy = policy_of(config, signature, self._inference, sum(e.instances for e in placed))
         warming()
-        buckets = buckets_of(policy.max_batch, policy.preferred)
-        latency, run_time = LatencyModel(buckets), RunTime(buckets)
-        requests = self._requests(source, config, signature, buckets)
+        buckets = signature.batch_sizes or buckets_of(policy.max_batch, policy.preferred)
+        padded = PaddedLatency if signature.batch_sizes else LatencyModel
+        latency, run_time = padded(buckets), RunTime(buckets)
+        requests = [*self._written(source, config, signature)]
+        requests += of_buckets(signature, buckets, like=requests, lengths=lengths)
         doubts = [
             doubt
             for session, _ in sessions
@@ -121,6 +132,7 @@ class Loader:
                 session,
                 signature,
                 requests,
+                packing=packing,
                 runs=self._inference.warmup_runs,
                 largest=buckets[-1],
                 latency=(latency, run_time),
@@ -131,7 +143,27 @@ class Loader:
             name, number = source.name, source.number
             text = "%s/%d: %s; the inputs were made up, so it may mean nothing"
             log.warning(text, name, number, doubts[0])
-        return Loaded(config, signature, policy, sessions, latency, run_time, size * len(sessions))
+        return Loaded(
+            config=config,
+            signature=signature,
+            packing=packing,
+            policy=policy,
+            sessions=sessions,
+            latency=latency,
+            run_time=run_time,
+            memory_bytes=size * len(sessions),
+        )
+
+    def _placed(self, source: Source) -> list[Placement]:
+        """Return the placements, with cores for each instance if that is wanted and possible."""
+        placed = self._placements(source)
+        if not self._runtime.pin_cores or sum(each.instances for each in placed) < 2:
+            return placed
+        placed = on_own_cores(placed, self._own_cores)
+        cores = [each for placement in placed for each in placement.cores if each]
+        text = "%s/%d: cores of the instances, each its own: %s"
+        log.info(text, source.name, source.number, cores or "none, there are too few")
+        return placed
 
     def _placements(self, source: Source) -> list[Placement]:
         return placements(
@@ -142,13 +174,12 @@ class Loader:
             directory=source.directory,
         )
 
-    def _requests(
-        self, source: Source, config: ModelConfig, signature: Signature, buckets: Iterable[int]
-    ) -> list[Sample]:
-        """Return what to warm up with: what was recorded, what is declared, and every bucket."""
-        requests = list(self._recorded(source, config, signature))
-        requests += of_config(signature, config.model_warmup, source.directory)
-        return [*requests, *of_buckets(signature, buckets, like=requests)]
+    def _written(
+        self, source: Source, config: ModelConfig, signature: Signature
+    ) -> Iterator[Sample]:
+        """Return the requests to warm up with that somebody wrote down: recorded or declared."""
+        yield from self._recorded(source, config, signature)
+        yield from of_config(signature, config.model_warmup, source.directory)
 
     def _recorded(
         self, source: Source, config: ModelConfig, signature: Signature
@@ -189,6 +220,7 @@ def policy_of(
     default = batching.default_queue_policy
     queues = batching.priority_queue_policy
     return Policy(
+        mode=Mode(config.options.scheduling or inference.scheduling),
         max_batch=max(signature.max_batch_size, 1),
         instances=instances,
         max_queue=config.options.max_queue or inference.max_queue,
@@ -200,6 +232,7 @@ def policy_of(
         default_level=batching.default_priority_level,
         default_limits=_level(default) if default else Level(),
         limits={level: _level(each) for level, each in queues.items()},
+        shares=dict(inference.client_weights.items()),
     )
 
 
@@ -207,5 +240,6 @@ def _level(policy: QueuePolicy) -> Level:
     return Level(
         max_queue=policy.max_queue_size,
         timeout_s=policy.default_timeout_microseconds * MICRO,
+        delays=policy.timeout_action == "DELAY",
         allow_timeout_override=policy.allow_timeout_override,
     )

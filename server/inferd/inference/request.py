@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import math
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeAlias
 

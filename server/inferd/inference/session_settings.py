@@ -1,10 +1,12 @@
 """From a model's configuration to the ONNX Runtime sessions that serve it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from inferd.config import Runtime
+from inferd.inference.cores import Cores
 from inferd.inference.repository.accelerators import DIRECTORIES
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.repository.schema import InstanceGroup
@@ -18,6 +20,10 @@ LEVELS = {
     2: Optimization.OFF,
 }
 
+CPU_DEVICE = "cpu"
+#: ONNX Runtime's name for which core each of a session's threads is kept to.
+AFFINITIES = "session.intra_op_thread_affinities"
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -29,6 +35,8 @@ class Placement:
     device: str
     #: Directories that a provider reads and writes.
     directories: tuple[Path, ...] = ()
+    #: For each instance, the cores that are its own. Empty: none has any.
+    cores: tuple[tuple[int, ...], ...] = ()
 
 
 def placements(
@@ -50,11 +58,39 @@ def placements(
         if _wants_gpu(group, gpus):
             placed += _on_gpus(config, runtime, group, count, directory)
         elif threads == 1:
-            placed.append(Placement(_settings(config, runtime, 1, (CPU,)), count, "cpu"))
+            placed.append(Placement(_settings(config, runtime, 1, (CPU,)), count, CPU_DEVICE))
         else:
             settings = _settings(config, runtime, threads, (CPU,))
-            placed += [Placement(settings, 1, "cpu") for _ in range(count)]
+            placed += [Placement(settings, 1, CPU_DEVICE) for _ in range(count)]
     return placed
+
+
+def on_own_cores(placed: Sequence[Placement], cores: Cores) -> list[Placement]:
+    """Return the placements with cores for each instance on the CPU, where there are several.
+
+    The first core of an instance is for its own thread, the others for its session's, which do
+    the first part of the work on the thread that calls them. What a model's configuration says
+    of its threads' cores goes first.
+    """
+    on_cpu = [each for each in placed if each.device == CPU_DEVICE]
+    wanted = [each.settings.intra_op_threads for each in on_cpu for _ in range(each.instances)]
+    if len(wanted) < 2 or any(AFFINITIES in each.settings.entries for each in on_cpu):
+        return [*placed]
+    dealt = iter(cores.deal(wanted))
+    return [
+        _kept_to(each, tuple(islice(dealt, each.instances))) if each in on_cpu else each
+        for each in placed
+    ]
+
+
+def _kept_to(placement: Placement, cores: tuple[tuple[int, ...], ...]) -> Placement:
+    others = cores[0][1:]  # a session with threads of its own serves one instance
+    if not others:
+        return replace(placement, cores=cores)
+    # ONNX Runtime counts cores from 1.
+    affinities = {AFFINITIES: ";".join(str(core + 1) for core in others)}
+    settings = replace(placement.settings, entries={**placement.settings.entries, **affinities})
+    return replace(placement, settings=settings, cores=cores)
 
 
 def _wants_gpu(group: InstanceGroup, gpus: bool) -> bool:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeVar
 
@@ -29,6 +29,19 @@ def give_way(niceness: int) -> None:
     """
     if niceness and sys.platform == "linux":  # elsewhere it is the process's
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
+def stay_on(cores: Collection[int]) -> None:
+    """Keep the calling thread to these cores, where the system can; empty: to any."""
+    if not cores:
+        return
+    if sys.platform != "linux":  # elsewhere it is the process's, or nobody's
+        log.info("threads cannot be kept to cores on this system")
+        return
+    try:
+        os.sched_setaffinity(threading.get_native_id(), cores)
+    except OSError as error:
+        log.warning("cannot keep a thread to the cores %s: %s", [*cores], error.strerror)
 
 
 class LoadThreads:

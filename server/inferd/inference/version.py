@@ -1,14 +1,15 @@
 """One loaded version of one model, from its tensors to its batches and back."""
 
 import asyncio
-from collections.abc import Hashable, Sequence
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inferd.call import Call
+from inferd.call import Call, Value
 from inferd.deadline import Clock, Deadline
 from inferd.errors import (
     DeadlineExceeded,
@@ -18,15 +19,22 @@ from inferd.errors import (
     Unavailable,
 )
 from inferd.inference.batcher import Batcher
+from inferd.inference.packing import ROWS, Packing
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.request import Inputs, Request, Tensors
 from inferd.inference.scheduling import Policy
+from inferd.inference.standing import standing_of
 from inferd.inference.worker import Worker
 from inferd.runtime.signature import Signature
 from inferd.telemetry.statistics import ModelStatistics
 
 #: How long a thread may take to end once its version is unloaded.
 THREAD_END_S = 5.0
+
+QUEUE_MS = "x-queue-ms"
+"""Trailing metadata: how long a request was in the queue."""
+BATCH = "x-batch"
+"""Trailing metadata: the rows of the batch that a request was in."""
 
 
 class State(StrEnum):
@@ -51,6 +59,7 @@ class ModelVersion:
         config: ModelConfig,
         signature: Signature,
         policy: Policy,
+        packing: Packing = ROWS,
         batcher: Batcher,
         workers: Sequence[Worker],
         statistics: ModelStatistics,
@@ -68,6 +77,7 @@ class ModelVersion:
         #: When a request last asked for it, monotonic seconds.
         self.last_used = clock()
         self._policy = policy
+        self._packing = packing
         #: Whether a request without wishes has more than its caller's deadline to be told by.
         self._particular = bool(
             policy.levels
@@ -113,13 +123,15 @@ class ModelVersion:
         `bytes`.
 
         Raises `InvalidRequest`, `Infeasible`, `Shed`, `Expired`, `NotReady` or `ModelFailed`,
-        and what `inputs` raises.
+        and what `inputs` raises. The call's trailing metadata tell how a request fared that was
+        refused after it had been let in, and of any whose caller asks for explanations.
         """
         self.last_used = now = self._clock()
-        level, deadline = 0, call.deadline
+        level, deadline, yields_at = 0, call.deadline, math.inf
         if self._particular or timeout_s is not None or deadline.unlimited:
             level = self._level(priority)
-            deadline = self._deadline(deadline, level, timeout_s, now)
+            deadline, yields_at = self._limited(deadline, level, timeout_s, now)
+        weight, caller, retried = standing_of(call.metadata)
         wanted = tuple(outputs) or self._all_outputs
         parts = (rows,) if rows <= self._max_rows else self._parts(rows)
         requests = [
@@ -130,6 +142,10 @@ class ModelVersion:
                 arrived=now,
                 within_s=deadline.at - call.arrived,
                 level=level,
+                weight=weight / len(parts),
+                caller=caller,
+                retried=retried,
+                yields_at=yields_at,
                 span=call.span,
             )
             for each in parts
@@ -144,6 +160,10 @@ class ModelVersion:
         except BaseException as error:
             self._give_up(requests)
             self._count(error, call)
+            first = requests[0]
+            was_let_in = first.sequence or first.batch_rows
+            if was_let_in and isinstance(error, Unavailable | DeadlineExceeded):
+                call.trailing += _whereabouts(first, self._clock())
             raise
         self._record(requests, rows, call, now)
         return _with_bytes(result) if self._text_out else result
@@ -198,7 +218,7 @@ class ModelVersion:
                 request.inputs = {name: array[at:end] for name, array in tensors.items()}
                 at = end
             if self._mixed_shapes:
-                request.key = _key(request.inputs)
+                request.key = self._packing.key(request.inputs)
 
     def _count(self, error: BaseException, call: Call) -> None:
         """Count a call without an answer: here, because a call in parts fails once.
@@ -247,17 +267,19 @@ class ModelVersion:
             raise InvalidRequest(text, field="parameters[priority]")
         return level
 
-    def _deadline(
+    def _limited(
         self, deadline: Deadline, level: int, timeout_s: float | None, now: float
-    ) -> Deadline:
+    ) -> tuple[Deadline, float]:
+        """Return the deadline by a level's limits, and when a request goes behind the others."""
         if deadline.unlimited:
             deadline = deadline.tightened(self._default_deadline_s, now=now)
         limits = self._policy.limits_of(level)
+        waits_s = limits.timeout_s or math.inf
         if timeout_s is not None and limits.allow_timeout_override:
-            deadline = deadline.tightened(timeout_s, now=now)
-        if limits.timeout_s:
-            deadline = deadline.tightened(limits.timeout_s, now=now)
-        return deadline
+            waits_s = min(waits_s, timeout_s)
+        if limits.delays:
+            return deadline, now + waits_s
+        return deadline.tightened(waits_s, now=now), math.inf
 
     def _record(self, requests: Sequence[Request], rows: int, call: Call, now: float) -> None:
         first, last = requests[0], requests[-1]
@@ -280,6 +302,7 @@ class ModelVersion:
                 ("compute", compute_s),
                 ("return", now - last.run_ended),
             ]
+            call.trailing += _whereabouts(first, now)
 
 
 def _require_in_time(now: float, deadline: Deadline) -> None:
@@ -287,9 +310,16 @@ def _require_in_time(now: float, deadline: Deadline) -> None:
         raise Expired("the answer was ready after the deadline")
 
 
-def _key(inputs: Tensors) -> Hashable:
-    """Return what requests must have in common to share a batch."""
-    return tuple((name, inputs[name].shape[1:]) for name in sorted(inputs))
+def _whereabouts(request: Request, now: float) -> list[tuple[str, Value]]:
+    """Return how long a request was in the queue and, if it has left, in what company."""
+    if request.batch_rows:
+        waited_s = request.picked - request.arrived
+        return [_queue_ms(waited_s), (BATCH, str(request.batch_rows))]
+    return [_queue_ms(now - request.arrived)]
+
+
+def _queue_ms(seconds: float) -> tuple[str, Value]:
+    return QUEUE_MS, f"{seconds * 1e3:.3f}"
 
 
 def _joined(parts: list[Tensors], wanted: Sequence[str]) -> Tensors:

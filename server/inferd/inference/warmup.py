@@ -10,7 +10,7 @@ mentioning, for nobody says that those make sense.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferd.deadline import Clock
-from inferd.errors import LoadFailed, ModelFailed
+from inferd.errors import InvalidRequest, LoadFailed, ModelFailed
 from inferd.inference.batch import Runner
+from inferd.inference.packing import ROWS, Lengths, Packing
 from inferd.inference.recordings import read_inner
 from inferd.inference.repository.schema import Warmup, WarmupInput
 from inferd.inference.request import Tensors
@@ -87,9 +88,17 @@ def of_config(signature: Signature, warmups: Sequence[Warmup], directory: Path) 
 
 
 def of_buckets(
-    signature: Signature, buckets: Iterable[int], *, like: Sequence[Sample]
+    signature: Signature,
+    buckets: Iterable[int],
+    *,
+    like: Sequence[Sample],
+    lengths: Lengths | None = None,
 ) -> Iterator[Sample]:
-    """Return a request for every bucket: the rows of one in `like` repeated, or made up."""
+    """Return a request for every bucket: the rows of one in `like` repeated, or made up.
+
+    Where sequences have buckets, too, one for every pair; only the longest are timed, because
+    nobody may be promised less than they take.
+    """
     model = next((each for each in like if each.rows), None)
     for bucket in buckets:
         if model is None:
@@ -98,7 +107,18 @@ def of_buckets(
             inputs = _repeated(model, bucket) if signature.batches else model.inputs
             name = model.name
         name += f" in a batch of {bucket}" if signature.batches else ""
-        yield Sample(name, inputs, bucket, made_up=model is None, timed=True)
+        sample = Sample(name, inputs, bucket, made_up=model is None, timed=True)
+        yield from [sample] if lengths is None else _of_lengths(sample, lengths)
+
+
+def _of_lengths(sample: Sample, lengths: Lengths) -> Iterator[Sample]:
+    for length in lengths.buckets:
+        yield replace(
+            sample,
+            name=f"{sample.name} with sequences of {length}",
+            inputs=lengths.stretched(sample.inputs, length),
+            timed=length == lengths.buckets[-1],
+        )
 
 
 def made_up(signature: Signature, rows: int) -> Tensors:
@@ -116,6 +136,7 @@ def warm_up(
     signature: Signature,
     requests: Sequence[Sample],
     *,
+    packing: Packing = ROWS,
     runs: int,
     largest: int,
     latency: Sequence[Seeded],
@@ -129,15 +150,16 @@ def warm_up(
     """
     doubts: list[str] = []
     for sample in requests:
-        doubts += _checked(runner, signature, sample)
+        trial = _Trial(runner, signature, sample, packing)
+        doubts += trial.checked()
         for _ in range(1, sample.count):
-            _run(runner, signature, sample)
+            trial.run()
         if not sample.timed or sample.rows > largest:
             continue
         began, done = clock(), 0
         while done < runs and clock() - began < ENOUGH_S:
             start = clock()
-            _run(runner, signature, sample)
+            trial.run()
             seconds = clock() - start
             for model in latency:
                 model.seed(sample.rows, seconds)
@@ -145,29 +167,74 @@ def warm_up(
     return doubts
 
 
-def _run(runner: Runner, signature: Signature, sample: Sample) -> list[NDArray[Any]]:
-    names = tuple(output.name for output in signature.outputs)
-    try:
-        return runner.run(sample.inputs, names, runner.stop())
-    except ModelFailed as error:
-        way_out = "; declare a model_warmup that makes sense to it" if sample.made_up else ""
-        raise LoadFailed(f"{sample.name} failed: {error}{way_out}") from error
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One request of a warm-up batch."""
+
+    inputs: Tensors
+    rows: int
+    outputs: tuple[str, ...]
 
 
-def _checked(runner: Runner, signature: Signature, sample: Sample) -> Iterator[str]:
-    """Run a sample for the first time, look at the answer, and say what is doubtful in it."""
-    for output, array in zip(signature.outputs, _run(runner, signature, sample), strict=True):
-        expected = (sample.rows, *output.shape[1:]) if signature.batches else output.shape
-        if not _fits(array.shape, expected):
-            raise LoadFailed(
-                f"{sample.name}: output '{output.name}' has shape {list(array.shape)},"
-                f" expected {list(expected)}"
-            )
-        if not _finite(array, output.datatype):
-            text = f"{sample.name}: output '{output.name}' is not finite"
-            if not sample.made_up:
-                raise LoadFailed(text)
-            yield text
+class _Trial:
+    """A sample, made into the inputs of a run."""
+
+    def __init__(
+        self, runner: Runner, signature: Signature, sample: Sample, packing: Packing
+    ) -> None:
+        self._runner = runner
+        self._signature = signature
+        self._sample = sample
+        self._packing = packing
+        self._names = tuple(output.name for output in signature.outputs)
+        self._members = [*self._apart()]
+        try:
+            self._inputs, _ = packing.pack(self._members)
+        except InvalidRequest as error:
+            raise LoadFailed(f"{sample.name}: {error}") from error
+
+    def run(self) -> list[Tensors]:
+        """Return the answers of all members. Raises `LoadFailed`."""
+        runner = self._runner
+        try:
+            arrays = runner.run(self._inputs, self._names, runner.stop())
+            outputs = dict(zip(self._names, arrays, strict=True))
+            return self._packing.unpack(self._members, outputs)
+        except ModelFailed as error:
+            way_out = "; declare a model_warmup that makes sense to it"
+            way_out = way_out if self._sample.made_up else ""
+            raise LoadFailed(f"{self._sample.name} failed: {error}{way_out}") from error
+
+    def checked(self) -> Iterator[str]:
+        """Run for the first time, look at the answers, and say what is doubtful in them."""
+        sample, answers = self._sample, self.run()
+        for output in self._signature.outputs:
+            array = _joined([answer[output.name] for answer in answers])
+            expected = (sample.rows, *output.shape[1:]) if self._signature.batches else output.shape
+            if not _fits(array.shape, expected):
+                raise LoadFailed(
+                    f"{sample.name}: output '{output.name}' has shape {list(array.shape)},"
+                    f" expected {list(expected)}"
+                )
+            if not _finite(array, output.datatype):
+                text = f"{sample.name}: output '{output.name}' is not finite"
+                if not sample.made_up:
+                    raise LoadFailed(text)
+                yield text
+
+    def _apart(self) -> Iterator[_Member]:
+        """Return the sample as it is; a batch of ours as what batches are: many requests."""
+        sample = self._sample
+        if not (sample.timed and self._signature.batches):
+            yield _Member(sample.inputs, sample.rows, self._names)
+            return
+        for at in range(sample.rows):
+            row = {name: array[at : at + 1] for name, array in sample.inputs.items()}
+            yield _Member(row, 1, self._names)
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:

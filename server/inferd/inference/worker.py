@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from queue import SimpleQueue
 
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
 from inferd.inference.batch import Batch, Runner, Stopper
-from inferd.inference.threads import give_way
+from inferd.inference.packing import ROWS, Packing
+from inferd.inference.threads import give_way, stay_on
 from inferd.telemetry.threads import name_this_thread
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,20 @@ Done = Callable[[], None]
 class Worker:
     """Runs batches in order, on a thread of its own or, for short ones, on the caller's."""
 
-    def __init__(self, name: str, runner: Runner, clock: Clock, *, niceness: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        runner: Runner,
+        clock: Clock,
+        *,
+        packing: Packing = ROWS,
+        niceness: int = 0,
+        cores: Collection[int] = (),
+    ) -> None:
+        """`cores` are those that the thread is kept to; empty: any."""
         self._niceness = niceness
+        self._cores = cores
+        self._packing = packing
         self._runner = runner
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -44,7 +57,7 @@ class Worker:
     def run_here(self, batch: Batch) -> None:
         """Run `batch` now, on the calling thread."""
         try:
-            batch.run(self._runner, self._clock)
+            batch.run(self._runner, self._clock, self._packing)
         except Exception:  # a bug of ours is this batch's failure, not the server's end
             log.exception("a batch of %d failed", len(batch.requests))
             error = ModelFailed("the model could not be run; the server's log says why")
@@ -63,6 +76,7 @@ class Worker:
     def _serve(self) -> None:
         name_this_thread(self._thread.name)
         give_way(self._niceness)
+        stay_on(self._cores)
         for batch, done in iter(self._jobs.get, None):
             self.run_here(batch)
             with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits

@@ -14,6 +14,8 @@ class Tensor:
     shape: tuple[int, ...]
     #: An input that may be left out: the graph has a default for it.
     optional: bool = False
+    #: The graph takes the elements of all requests in a batch as one flat list.
+    ragged: bool = False
     #: For the classification extension: the label of each index, in order.
     labels: tuple[str, ...] = ()
 
@@ -26,6 +28,9 @@ class Signature:
     outputs: tuple[Tensor, ...]
     #: Rows in a batch at most; 0 when the model has no batch dimension.
     max_batch_size: int
+    #: The rows that a run may have, ascending; batches in between are filled up to the next.
+    #: Empty: any from 1 to `max_batch_size`.
+    batch_sizes: tuple[int, ...] = ()
 
     @property
     def batches(self) -> bool:

@@ -18,10 +18,11 @@ from typing import Any, NoReturn, Protocol, TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from inferd.call import EXPLAIN, Call
+from inferd.call import CRITICALITY, EXPLAIN, Call
 from inferd.config import Log
 from inferd.deadline import Clock
-from inferd.errors import DeadlineExceeded, Draining, InferdError, Internal, InvalidRequest
+from inferd.errors import DeadlineExceeded, Draining, InferdError, Internal, InvalidRequest, Shed
+from inferd.services.lag import LagGuard
 from inferd.services.routes import Route
 from inferd.services.status import NAMES, Code, Refusal, refusal
 from inferd.telemetry.rpc import AccessLog, RpcStatistics
@@ -117,10 +118,13 @@ class Pipeline:
         *,
         tracer: Tracer | None = None,
         clock: Clock = time.monotonic,
+        shed_lag_s: float = 0.0,
     ) -> None:
+        """Bind nothing yet. `shed_lag_s` is `LagGuard`'s limit."""
         self.statistics = statistics
         self.tracer = tracer
         self.clock = clock
+        self.lag = LagGuard(shed_lag_s, clock)
         #: Lines for failed and slow calls; None when the configuration wants none.
         self.access_log = AccessLog() if config.access else None
         self.slow_s = config.slow_ms / 1000
@@ -281,6 +285,17 @@ class _Books:
             call.span = self._tracer.start(call, self._route.path)
         if self._pipeline.draining and not self._route.unconditional:
             _turn_away()
+        if CRITICALITY in call.metadata and call.sheddable and not self._route.unconditional:
+            self._shed_if_late(call)
+
+    def _shed_if_late(self, call: Call) -> None:
+        """Refuse a call that can be spared, unread, while calls wait for the event loop."""
+        now = self._pipeline.clock()
+        late_s = self._pipeline.lag.late_s(call.arrived, now)
+        if late_s:
+            self._statistics.lag_shed += 1
+            again = late_s if now + late_s < call.deadline.at else -1.0
+            raise Shed("the server is behind, and this call is sheddable", retry_after_s=again)
 
     def answered(self, call: Call, now: float) -> None:
         took_s = now - call.arrived

@@ -1,8 +1,9 @@
 """What each error means on the wire: the only table of its kind, and the details beside it.
 
-A status travels as a number, a message and metadata. The metadata are those that gRPC
+A status travels as a number, a message and metadata. Two of the metadata are those that gRPC
 clients know: `grpc-status-details-bin`, a `google.rpc.Status` for programs, and
-`grpc-retry-pushback-ms`, which gRPC's own retries obey.
+`grpc-retry-pushback-ms`, which gRPC's own retries obey. The reason, which is in the details,
+comes as text, too: `x-reason`, for those who look at headers.
 
 Under overload refusals are most of what the server says, and most say the same, so they are
 kept: one that was made before costs a look-up. Details are put together as bytes, because
@@ -26,6 +27,7 @@ DOMAIN = "inferd"
 
 DETAILS = "grpc-status-details-bin"
 PUSHBACK = "grpc-retry-pushback-ms"
+REASON = "x-reason"
 
 MAX_MESSAGE_BYTES = 1024
 """Longer messages are cut. Clients refuse trailers of more than 8 KiB, and then the caller
@@ -118,12 +120,13 @@ def _refusal(kind: type[errors.InferdError], message: str, wait_ms: int | None) 
     code = code_of(kind)
     details: bytes = status_pb2.Status(code=code, message=message).SerializeToString()
     details += _packed(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN))
+    reason = (REASON, kind.reason)
     if wait_ms is None:
-        return Refusal(code, message, ((DETAILS, details),))
+        return Refusal(code, message, ((DETAILS, details), reason))
     if wait_ms >= 0:
         delay = duration_pb2.Duration(seconds=wait_ms // 1000, nanos=wait_ms % 1000 * 1_000_000)
         details += _packed(error_details_pb2.RetryInfo(retry_delay=delay))
-    return Refusal(code, message, ((DETAILS, details), (PUSHBACK, str(wait_ms))))
+    return Refusal(code, message, ((DETAILS, details), reason, (PUSHBACK, str(wait_ms))))
 
 
 def _with_violations(refused: Refusal, violations: Iterable[errors.Violation]) -> Refusal:

@@ -48,6 +48,29 @@ _GAUGES: Sequence[tuple[str, str, Read]] = (
     ("nv_inference_pending_request_count", "Requests waiting", lambda it: it.queue_depth()),
     ("inferd_queue_depth", "Requests waiting", lambda it: it.queue_depth()),
     ("inferd_model_memory_bytes", "What a loaded version takes", lambda it: it.memory_bytes),
+    ("inferd_instances", "Batches that can run at once", lambda it: it.instances),
+)
+_COUNTERS: Sequence[tuple[str, str, Read]] = (
+    (
+        "inferd_instance_busy_seconds",
+        "Time of instances spent on batches",
+        lambda it: it.busy_s,
+    ),
+    (
+        "inferd_wasted_seconds",
+        "Of that, the part of requests that were late then, or left by their callers",
+        lambda it: it.wasted_s,
+    ),
+    (
+        "inferd_padding_rows",
+        "Rows that filled up batches, for models that want certain sizes",
+        lambda it: it.padding_rows,
+    ),
+    (
+        "inferd_evicted",
+        "Requests that were let in and had to make room for others",
+        lambda it: it.evicted_count,
+    ),
 )
 _BY_REASON: Sequence[tuple[str, str, str, ReadByReason]] = (
     (
@@ -131,12 +154,12 @@ class _Snapshot(Collector):
 
 def _encode_both(snapshot: Collector, more: bytes, accept: str) -> tuple[bytes, str]:
     # As `unknown`, counters keep their names, as Triton's do.
-    text = _COUNTERS.sub(rf"\1 {_TRITONS}", more.decode())
+    text = _THEIR_COUNTERS.sub(rf"\1 {_TRITONS}", more.decode())
     theirs: Iterable[Metric] = text_string_to_metric_families(text)
     return _encode(_Snapshot([*snapshot.collect(), *theirs]), accept)
 
 
-_COUNTERS = re.compile(r"^(# TYPE \S+) counter$", re.MULTILINE)
+_THEIR_COUNTERS = re.compile(r"^(# TYPE \S+) counter$", re.MULTILINE)
 
 
 def _encode(snapshot: Collector, accept: str) -> tuple[bytes, str]:
@@ -210,6 +233,7 @@ class _ModelMetrics(Collector):
         ]
         yield from _tritons(models)
         yield from _numbers(_GAUGES, "gauge", models)
+        yield from _numbers(_COUNTERS, "counter", models)
         yield from _by_reason(models)
         yield _stages(models)
         yield _histograms(
@@ -222,6 +246,11 @@ class _ModelMetrics(Collector):
             "Rows per batch, padding not counted",
             [(labels, it.batch_rows) for labels, it in models],
         )
+        yield _histograms(
+            "inferd_prediction_ratio",
+            "How many times as long batches took as was predicted; above 1 is longer",
+            [(labels, it.prediction) for labels, it in models],
+        )
         yield _states(models)
 
 
@@ -233,7 +262,8 @@ def _labels_of(statistics: ModelStatistics) -> Labels:
 def _numbers(rows: Iterable[tuple[str, str, Read]], kind: str, models: Models) -> Iterator[Metric]:
     for name, documentation, read in rows:
         metric = Metric(name, documentation, kind)
-        metric.samples = [Sample(name, labels, read(it)) for labels, it in models]
+        sample_name = f"{name}_total" if kind == "counter" else name
+        metric.samples = [Sample(sample_name, labels, read(it)) for labels, it in models]
         yield metric
 
 
@@ -333,6 +363,12 @@ class _RpcMetrics(Collector):
         total.samples = [Sample(f"{name}_total", labels, it.count) for labels, it in ended]
         yield total
         yield _histograms("inferd_rpc_duration_seconds", "Arrival until answer, by status", ended)
+        name = "inferd_lag_shed"
+        shed = Metric(name, "Sheddable calls refused because the event loop was late", "counter")
+        shed.samples = [
+            Sample(f"{name}_total", labels, it.lag_shed) for labels, it in methods if it.lag_shed
+        ]
+        yield shed
         name = "inferd_rpc_in_flight"
         in_flight = Metric(name, "Calls that are not answered yet", "gauge")
         in_flight.samples = [Sample(name, labels, it.in_flight) for labels, it in methods]

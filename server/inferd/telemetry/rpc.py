@@ -17,7 +17,7 @@ LINES_PER_S = 100.0
 class MethodStatistics:
     """The calls of one method, by how they ended."""
 
-    __slots__ = ("_bounds_s", "by_code", "in_flight", "method")
+    __slots__ = ("_bounds_s", "by_code", "in_flight", "lag_shed", "method")
 
     def __init__(self, method: str, bounds_s: Sequence[float]) -> None:
         #: The full path, e.g. `/inference.GRPCInferenceService/ModelInfer`.
@@ -26,6 +26,8 @@ class MethodStatistics:
         self.by_code: dict[str, Histogram] = {}
         #: Calls that have arrived and are not answered.
         self.in_flight = 0
+        #: Calls refused because the event loop was late, and their callers sheddable.
+        self.lag_shed = 0
         self._bounds_s = bounds_s
 
     def of(self, code: str) -> Histogram:

@@ -16,6 +16,9 @@ from itertools import accumulate, pairwise
 STATES = ("LOADING", "WARMING", "READY", "DRAINING", "UNLOADED", "FAILED")
 """Every state a model version can be in."""
 
+RATIOS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0, 8.0)
+"""Bounds for how many times as long something took as was predicted."""
+
 REJECTED, CANCELED, BACKEND, OTHER = "REJECTED", "CANCELED", "BACKEND", "OTHER"
 """Why a request failed, in Triton's words (its spelling, too)."""
 
@@ -101,12 +104,16 @@ class ModelStatistics:
         "closed",
         "compute_s",
         "drops",
+        "evicted_count",
         "execution_count",
         "failures",
         "inference_count",
+        "instances",
         "last_inference_ms",
         "memory_bytes",
         "model",
+        "padding_rows",
+        "prediction",
         "queue_depth",
         "queue_s",
         "slack_s",
@@ -114,6 +121,7 @@ class ModelStatistics:
         "tags",
         "total_s",
         "version",
+        "wasted_s",
     )
 
     def __init__(
@@ -134,6 +142,8 @@ class ModelStatistics:
         self.state = "LOADING"
         #: What the version takes while it is loaded. 0: not known.
         self.memory_bytes = 0
+        #: How many batches can run at once.
+        self.instances = 0
         #: How many requests wait now. The owner of the queue sets it.
         self.queue_depth: Callable[[], int] = _nothing_waits
 
@@ -151,6 +161,12 @@ class ModelStatistics:
         self.failures = dict.fromkeys((REJECTED, CANCELED, BACKEND, OTHER), 0)
         #: Requests given up on or refused, by ours (`SHED`, `LATE_DROP`, ...).
         self.drops: dict[str, int] = {}
+        #: Those of them that were let in and had to make room for others.
+        self.evicted_count = 0
+        #: Rows that were run and that nobody had asked for: they filled up batches.
+        self.padding_rows = 0
+        #: Seconds that instances ran for requests which came to nothing: left, or late.
+        self.wasted_s = 0.0
 
         #: Admitted until picked for a batch, of the answered. All in seconds.
         self.queue_s = Histogram(latency_bounds_s)
@@ -164,6 +180,8 @@ class ModelStatistics:
         self.slack_s = Histogram((0.0, *latency_bounds_s))
         #: Rows per batch.
         self.batch_rows = Histogram(batch_bounds)
+        #: How many times as long batches took as was predicted.
+        self.prediction = Histogram(RATIOS)
 
         self._wall_ns = wall_ns
         self._failed = 0
@@ -184,8 +202,11 @@ class ModelStatistics:
         input_s: float,
         infer_s: float,
         output_s: float,
+        padding: int = 0,
     ) -> None:
         """Count a batch of `size` requests with `rows` rows together, which left for `reason`.
+
+        It was run with `padding` rows more.
 
         The three durations are the batch's: putting inputs together, running the model,
         taking outputs apart.
@@ -207,7 +228,21 @@ class ModelStatistics:
         batch.output_ns += output_ns
         self.closed[reason] = self.closed.get(reason, 0) + 1
         self.batch_rows.observe(rows)
+        self.padding_rows += padding
         self.last_inference_ms = self._wall_ns() // 1_000_000
+
+    def predicted(self, seconds: float, took_s: float) -> None:
+        """Note that a batch took `took_s` from the queue to its results, not `seconds`."""
+        if seconds > 0:
+            self.prediction.observe(took_s / seconds)
+
+    def wasted(self, seconds: float) -> None:
+        """Count what an instance did for requests that had left, or were late by then."""
+        self.wasted_s += seconds
+
+    def evicted(self) -> None:
+        """Count a request that makes room for others. It is `dropped` besides."""
+        self.evicted_count += 1
 
     def answered(
         self,
@@ -247,6 +282,12 @@ class ModelStatistics:
         if reason == CANCELED:
             self._cancelled += 1
             self._cancelled_s += total_s
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that instances spent on batches, putting together and taking apart included."""
+        runs = self.batches.values()
+        return sum(each.input_ns + each.infer_ns + each.output_ns for each in runs) / 1e9
 
     @property
     def success(self) -> Duration:

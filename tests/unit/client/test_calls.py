@@ -87,6 +87,15 @@ def test_a_request_can_ask_for_an_explanation() -> None:
     assert ask.metadata == (("x-tenant", "a"), ("x-explain-latency", "1"))
 
 
+def test_what_an_answer_is_worth_is_sent_along() -> None:
+    request = InferRequest(model="digits", inputs={})
+
+    ask = _calls.infer(request, metadata=(), criticality="SHEDDABLE")
+
+    assert ask.metadata == (("x-criticality", "SHEDDABLE"),)
+    assert _calls.infer(request, metadata=()).metadata == ()
+
+
 def test_an_answer_with_raw_tensors_becomes_arrays() -> None:
     answer = pb.ModelInferResponse(
         model_name="digits",

@@ -7,12 +7,15 @@ say must agree, and every disagreement is told at once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inferd.errors import LoadFailed
 from inferd.inference.repository.contradictions import contradictions
+from inferd.inference.repository.lengths import length_problems
 from inferd.inference.repository.model_config import ModelConfig
+from inferd.inference.repository.parameters import BATCH_BUCKETS
 from inferd.inference.repository.problems import Problems, path_of, shown
+from inferd.inference.repository.ragged import made, ragged_problems, scattered
 from inferd.inference.repository.schema import (
     BACKEND,
     MODEL_FILENAME,
@@ -23,8 +26,8 @@ from inferd.inference.repository.schema import (
     Latest,
     Output,
     VersionPolicy,
-    Warmup,
 )
+from inferd.inference.repository.warmups import warmup_problems
 from inferd.runtime.datatypes import BY_CONFIG, BY_ONNX, DataType
 from inferd.runtime.graph import Graph, GraphTensor
 from inferd.runtime.signature import Signature, Tensor
@@ -43,6 +46,8 @@ class _Pair:
     graph: GraphTensor
     #: The graph's shape, with -1 for every dimension that is not fixed.
     shape: Dims
+    #: In the graph it is one flat list, whatever the requests' shapes.
+    flat: bool = False
 
     @property
     def optional(self) -> bool:
@@ -72,10 +77,13 @@ def complete(
         inputs=_tensors(inputs, max_batch_size, problems),
         outputs=_labelled(outputs, _tensors(outputs, max_batch_size, problems), labels, problems),
         max_batch_size=max_batch_size,
+        batch_sizes=_batch_sizes(given, [*inputs, *outputs], max_batch_size, problems),
     )
     completed = _filled(given, signature, model)
-    _check_warmups(completed, signature, problems)
+    problems.extend(warmup_problems(completed, signature))
     problems.extend(contradictions(completed))
+    problems.extend(ragged_problems(completed, signature, graph))
+    problems.extend(length_problems(completed.options, signature, graph))
     problems.raise_for(model)
     return completed, signature
 
@@ -85,7 +93,8 @@ def _inputs(config: ModelConfig, graph: Graph, problems: Problems) -> list[_Pair
     required = {each.name for each in graph.inputs}
     known = (*graph.inputs, *graph.optional_inputs)
     pairs = _pairs("input", config.input, known, problems)
-    pairs += _unlisted("input", pairs, graph.inputs)
+    ours = made(config)
+    pairs += _unlisted("input", pairs, [each for each in graph.inputs if each.name not in ours])
     for pair in pairs:
         if pair.optional and pair.graph.name in required:
             problems.add(f"{pair.path}.optional", "must be false: the graph has no default for it")
@@ -97,7 +106,9 @@ def _inputs(config: ModelConfig, graph: Graph, problems: Problems) -> list[_Pair
 def _outputs(config: ModelConfig, graph: Graph, problems: Problems) -> list[_Pair]:
     """Only what is listed; without a list, all."""
     pairs = _pairs("output", config.output, graph.outputs, problems)
-    return pairs if config.output else _unlisted("output", (), graph.outputs)
+    pairs = pairs if config.output else _unlisted("output", (), graph.outputs)
+    flat = scattered(config)
+    return [replace(pair, flat=pair.graph.name in flat) for pair in pairs]
 
 
 def _pairs(
@@ -133,7 +144,7 @@ def _pair(path: str, given: Input | Output, graph: GraphTensor) -> _Pair:
     shape = tuple(dim if isinstance(dim, int) and dim >= 0 else -1 for dim in graph.shape)
     if isinstance(given, Output):  # 0 is how some exporters write "any" there
         shape = tuple(dim or -1 for dim in shape)
-    return _Pair(path, given, graph, shape)
+    return _Pair(path, given, graph, shape, isinstance(given, Input) and given.allow_ragged_batch)
 
 
 def _max_batch_size(config: ModelConfig, pairs: Sequence[_Pair], default: int) -> int:
@@ -142,7 +153,27 @@ def _max_batch_size(config: ModelConfig, pairs: Sequence[_Pair], default: int) -
         return config.max_batch_size
     if any(pair.given.dims for pair in pairs):
         return 0
-    return default if all(pair.shape[:1] == (-1,) for pair in pairs) else 0
+    sizes = {pair.shape[:1] for pair in pairs}
+    if sizes == {(-1,)}:
+        return max(config.options.batch_buckets, default=default)
+    # A constant may be anything; it counts rows if somebody says that there are batches.
+    (fixed,) = sizes.pop() if len(sizes) == 1 and () not in sizes else (0,)
+    return fixed if config.dynamic_batching or config.options.batch_buckets else 0
+
+
+def _batch_sizes(
+    config: ModelConfig, pairs: Iterable[_Pair], max_batch_size: int, problems: Problems
+) -> Dims:
+    """Return the rows that a run may have, if not any: declared, or what the graph fixes."""
+    declared = config.options.batch_buckets if max_batch_size else ()
+    if max_batch_size < 2 or all(pair.flat or pair.shape[:1] == (-1,) for pair in pairs):
+        return declared
+    if any(not pair.flat and pair.shape[:1] == (max_batch_size,) for pair in pairs):
+        if declared not in ((), (max_batch_size,)):
+            text = f"must be {max_batch_size}, at which the graph fixes the batch dimension"
+            problems.add(f"parameters['{BATCH_BUCKETS}']", text)
+        return (max_batch_size,)
+    return declared
 
 
 def _tensors(pairs: Iterable[_Pair], max_batch_size: int, problems: Problems) -> tuple[Tensor, ...]:
@@ -152,6 +183,7 @@ def _tensors(pairs: Iterable[_Pair], max_batch_size: int, problems: Problems) ->
             datatype=_datatype(pair, problems),
             shape=_shape(pair, max_batch_size, problems),
             optional=pair.optional,
+            ragged=pair.flat and isinstance(pair.given, Input),
         )
         for pair in pairs
     )
@@ -176,6 +208,9 @@ def _datatype(pair: _Pair, problems: Problems) -> DataType:
 def _shape(pair: _Pair, max_batch_size: int, problems: Problems) -> Dims:
     """Return the shape that requests are checked against, batch dimension included."""
     rows: Dims = (-1,) if max_batch_size else ()
+    if pair.flat:
+        _check_flat(pair, problems)
+        return (-1, *pair.given.dims)
     if max_batch_size and not _can_batch(pair, max_batch_size, problems):
         return pair.shape
     if not pair.given.dims:
@@ -189,15 +224,25 @@ def _can_batch(pair: _Pair, max_batch_size: int, problems: Problems) -> bool:
     name, shape = shown(pair.graph.name), [*pair.shape]
     if not shape and not pair.given.dims:
         text = f"the graph says no shape of {name}: set its dims, or max_batch_size to 0"
-    elif shape and shape[0] != -1 and (shape[0], max_batch_size) != (1, 1):
+    elif shape and shape[0] not in (-1, max_batch_size):
         text = (
             f"the graph fixes the batch dimension of {name} at {shape[0]} (its shape is {shape}):"
-            " export it with a dynamic first dimension, or set max_batch_size to 0"
+            f" set max_batch_size to {shape[0]}, which smaller batches are filled up to, or to 0,"
+            " or export it with a dynamic first dimension"
         )
     else:
         return True
     problems.add(pair.path, text)
     return False
+
+
+def _check_flat(pair: _Pair, problems: Problems) -> None:
+    """Tell of a ragged input that is not one list of any length in the graph."""
+    if isinstance(pair.given, Input) and pair.shape not in ((-1,), ()):
+        problems.add(
+            f"{pair.path}.allow_ragged_batch",
+            f"needs one variable dimension in the graph, which has {[*pair.shape]}",
+        )
 
 
 def _check_dims(pair: _Pair, shape: Dims, max_batch_size: int, problems: Problems) -> None:
@@ -237,7 +282,7 @@ def _labelled(
                 labels = read(filename)
             except LoadFailed as failure:
                 problems.add(f"{pair.path}.label_filename", str(failure))
-        labelled.append(Tensor(tensor.name, tensor.datatype, tensor.shape, tensor.optional, labels))
+        labelled.append(replace(tensor, labels=labels))
     return tuple(labelled)
 
 
@@ -260,6 +305,7 @@ def _filled(given: ModelConfig, signature: Signature, model: str) -> ModelConfig
                     data_type=each.datatype.config,
                     dims=_dims(each, signature),
                     optional=each.optional,
+                    allow_ragged_batch=each.ragged,
                 )
                 for each in signature.inputs
             ),
@@ -290,34 +336,3 @@ def _dims(tensor: Tensor, signature: Signature) -> Dims:
 
 def _label_filename(config: ModelConfig, output: str) -> str:
     return next((each.label_filename for each in config.output if each.name == output), "")
-
-
-def _check_warmups(config: ModelConfig, signature: Signature, problems: Problems) -> None:
-    for index, warmup in enumerate(config.model_warmup):
-        _check_warmup(("model_warmup", index, "inputs"), warmup, signature, problems)
-
-
-def _check_warmup(
-    where: tuple[str | int, ...], warmup: Warmup, signature: Signature, problems: Problems
-) -> None:
-    tensors = {each.name: each for each in signature.inputs}
-    missing = [
-        shown(name)
-        for name, tensor in tensors.items()
-        if name not in warmup.inputs and not tensor.optional
-    ]
-    if missing:
-        problems.add(path_of(where), f"must have {', '.join(missing)} too")
-    for name, each in warmup.inputs.items():
-        path = path_of((*where, name))
-        tensor = tensors.get(name)
-        if tensor is None:
-            problems.add(path, "is not an input of the model")
-            continue
-        if each.data_type not in (None, tensor.datatype.config):
-            problems.add(f"{path}.data_type", f"must be {tensor.datatype.config}")
-        dims = _dims(tensor, signature)
-        if len(dims) != len(each.dims) or any(
-            want not in (-1, dim) for want, dim in zip(dims, each.dims, strict=True)
-        ):
-            problems.add(f"{path}.dims", f"must fit {[*dims]}, got {[*each.dims]}")

@@ -5,8 +5,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from inferd.inference.repository.accelerators import GPU_LIST
-from inferd.inference.repository.parameters import options_from
+from inferd.inference.repository.parameters import (
+    BATCH_BUCKETS,
+    SEQUENCE_BUCKETS,
+    SEQUENCE_PAD,
+    options_from,
+)
 from inferd.inference.repository.problems import Problem, path_of, shown
+from inferd.inference.repository.ragged import is_ragged, ragged_contradictions
 from inferd.inference.repository.schema import (
     MAX_INSTANCES,
     DynamicBatching,
@@ -14,7 +20,6 @@ from inferd.inference.repository.schema import (
     InstanceGroup,
     ModelConfig,
     Output,
-    QueuePolicy,
     VersionPolicy,
     WarmupInput,
 )
@@ -37,6 +42,8 @@ def contradictions(config: ModelConfig) -> Iterator[Problem]:
     yield from _of_instances(config.instance_group)
     yield from _of_accelerators(config)
     yield from _of_batching(config.dynamic_batching, config.max_batch_size)
+    yield from _of_buckets(config)
+    yield from ragged_contradictions(config)
     yield from _of_warmups(config)
     yield from _of_tags(config.metric_tags)
     yield from options_from({key: each.string_value for key, each in config.parameters.items()})[1]
@@ -127,13 +134,28 @@ def _of_batching(batching: DynamicBatching | None, max_batch_size: int | None) -
                 f"must be from 1{most}, got {size}",
             )
     yield from _of_priorities(batching)
-    for path, policy in _queue_policies(batching):
-        if policy.timeout_action == "DELAY":
-            yield (
-                f"{path}.timeout_action",
-                "DELAY is not supported: a request that has waited too long is answered"
-                " so at once (REJECT)",
-            )
+
+
+def _of_buckets(config: ModelConfig) -> Iterator[Problem]:
+    """Look at the sizes that batches and sequences are filled up to."""
+    sizes, most = config.options.batch_buckets, config.max_batch_size
+    if sizes and most is not None and sizes[-1] != most:
+        yield f"parameters['{BATCH_BUCKETS}']", f"must end with max_batch_size ({most})"
+    if sizes and config.dynamic_batching:
+        for index, size in enumerate(config.dynamic_batching.preferred_batch_size):
+            if size not in sizes:
+                yield (
+                    f"dynamic_batching.preferred_batch_size[{index}]",
+                    f"must be one of {BATCH_BUCKETS}, got {size}",
+                )
+    lengths = config.options.sequence_buckets
+    if lengths and most == 0:
+        yield f"parameters['{SEQUENCE_BUCKETS}']", "needs a max_batch_size of at least 1"
+    if config.options.sequence_pad and not lengths:
+        yield f"parameters['{SEQUENCE_PAD}']", f"needs {SEQUENCE_BUCKETS}"
+    for key, given in ((BATCH_BUCKETS, sizes), (SEQUENCE_BUCKETS, lengths)):
+        if given and is_ragged(config):
+            yield f"parameters['{key}']", "cannot go with ragged batches, which have no padding"
 
 
 def _of_priorities(batching: DynamicBatching) -> Iterator[Problem]:
@@ -154,13 +176,6 @@ def _of_priorities(batching: DynamicBatching) -> Iterator[Problem]:
                 f"dynamic_batching.priority_queue_policy[{level}]",
                 f"must be for a level from 1 to priority_levels ({levels})",
             )
-
-
-def _queue_policies(batching: DynamicBatching) -> Iterator[tuple[str, QueuePolicy]]:
-    if batching.default_queue_policy is not None:
-        yield "dynamic_batching.default_queue_policy", batching.default_queue_policy
-    for level, policy in batching.priority_queue_policy.items():
-        yield f"dynamic_batching.priority_queue_policy[{level}]", policy
 
 
 def _of_warmups(config: ModelConfig) -> Iterator[Problem]:

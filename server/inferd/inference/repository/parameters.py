@@ -15,10 +15,20 @@ from typing import Any
 from inferd.inference.repository.problems import Problem, shown
 
 SESSION = "session."
+BATCH_BUCKETS = "inferd.batch_buckets"
+SEQUENCE_BUCKETS = "inferd.sequence_buckets"
+SEQUENCE_PAD = "inferd.sequence_pad_value"
+#: Every one of them is run before a version is ready.
+MAX_BUCKETS = 64
+MAX_ROWS = 65_536
+MAX_LENGTH = 16_777_216
+
 #: Such entries make ONNX Runtime read or write files that are not the model's own.
 _NAMES_FILES = re.compile("file|path|folder|profiling|save_|bytes_directly|model_format")
 _WHOLE = re.compile("[0-9]{1,20}")
 _SHRINKAGE = re.compile("(cpu|gpu):[0-9]{1,3}(;(cpu|gpu):[0-9]{1,3})*")
+SCHEDULING = ("goodput", "fail_fast", "fifo")
+"""What `inference.scheduling` may be, too."""
 _FLAGS = {"0": False, "1": True, "false": False, "true": True}
 
 
@@ -45,6 +55,14 @@ class Options:
     refuse_nan: bool = False
     #: Requests that wait at most. None: the server's default.
     max_queue: int | None = None
+    #: How its queue is scheduled. None: as the server's configuration says.
+    scheduling: str | None = None
+    #: Rows that a run may have, ascending; batches are filled up to the next. Empty: any.
+    batch_buckets: tuple[int, ...] = ()
+    #: Lengths of sequences, ascending; those in between are filled up to the next. Empty: any.
+    sequence_buckets: tuple[int, ...] = ()
+    #: What inputs are filled up with, by name; the name "" is for those without another.
+    sequence_pad: Mapping[str, float] = field(default_factory=dict)
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -70,6 +88,39 @@ def _milliseconds(text: str) -> float:
     if not 0 < value < math.inf:
         raise ValueError("must be a positive number of milliseconds")
     return value
+
+
+def _scheduling(text: str) -> str:
+    if text not in SCHEDULING:
+        raise ValueError(f"must be one of {', '.join(SCHEDULING)}")
+    return text
+
+
+def _ascending(most: int) -> Callable[[str], tuple[int, ...]]:
+    def read(text: str) -> tuple[int, ...]:
+        parts = [part.strip() for part in text.split(",")]
+        sizes = [int(part) for part in parts if _WHOLE.fullmatch(part)]
+        if len(sizes) < len(parts) or sizes != sorted({*sizes}) or not 1 <= sizes[0] <= sizes[-1]:
+            raise ValueError("must be whole numbers from 1 in ascending order, like 1,4,16")
+        if sizes[-1] > most or len(sizes) > MAX_BUCKETS:
+            raise ValueError(f"must be at most {MAX_BUCKETS} numbers up to {most}")
+        return tuple(sizes)
+
+    return read
+
+
+def _pads(text: str) -> dict[str, float]:
+    """Read `1`, or `input_ids=1,segment_ids=0`."""
+    pads: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition("=")
+        try:
+            pads[name.strip()] = float(value)
+        except ValueError:
+            pads[name] = math.nan
+    if not all(map(math.isfinite, pads.values())):
+        raise ValueError("must be a number, or numbers by input, like input_ids=1,segment_ids=0")
+    return pads
 
 
 def _shrinkage(text: str) -> str:
@@ -104,6 +155,10 @@ OPTIONS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "inferd.default_deadline_ms": ("default_deadline_ms", _milliseconds),
     "inferd.refuse_nan": ("refuse_nan", _flag),
     "inferd.max_queue": ("max_queue", _whole(1, 1_000_000)),
+    "inferd.scheduling": ("scheduling", _scheduling),
+    BATCH_BUCKETS: ("batch_buckets", _ascending(MAX_ROWS)),
+    SEQUENCE_BUCKETS: ("sequence_buckets", _ascending(MAX_LENGTH)),
+    SEQUENCE_PAD: ("sequence_pad", _pads),
 }
 """Key: the field of `Options`, and how to read it."""
 

@@ -76,6 +76,8 @@ class Input(Part):
     """Without the batch dimension, -1 is any. Empty: the graph's."""
     optional: bool = False
     """Requests may leave it out; the graph must have a default for it."""
+    allow_ragged_batch: bool = False
+    """Requests of different shapes share a batch: the graph gets all elements in one flat list."""
 
 
 class Output(Part):
@@ -88,6 +90,34 @@ class Output(Part):
     """Without the batch dimension, -1 is any. Empty: the graph's."""
     label_filename: Text = ""
     """A file in the model's directory, one label per line, for the classification extension."""
+
+
+class BatchInput(Part):
+    """An input of the graph that no request carries: it tells of the requests in a batch."""
+
+    kind: Literal[
+        "BATCH_ELEMENT_COUNT",
+        "BATCH_ACCUMULATED_ELEMENT_COUNT",
+        "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO",
+        "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE",
+        "BATCH_ITEM_SHAPE",
+        "BATCH_ITEM_SHAPE_FLATTEN",
+    ] = "BATCH_ELEMENT_COUNT"
+    target_name: Many[Text] = ()
+    """Inputs of the graph; all get the same."""
+    data_type: DataTypeName | None = None
+    """TYPE_INT32 or TYPE_FP32."""
+    source_input: Many[Text] = ()
+    """The one input that it tells of."""
+
+
+class BatchOutput(Part):
+    """An output of the graph that is one flat list, to be cut into the shapes of an input."""
+
+    kind: Literal["BATCH_SCATTER_WITH_INPUT_SHAPE"] = "BATCH_SCATTER_WITH_INPUT_SHAPE"
+    target_name: Many[Text] = ()
+    source_input: Many[Text] = ()
+    """The one input whose sizes replace the -1 in an output's dims."""
 
 
 class Latest(Part):
@@ -129,6 +159,8 @@ class QueuePolicy(Part):
     """Limits of a priority level."""
 
     timeout_action: Literal["REJECT", "DELAY"] = "REJECT"
+    """What becomes of a request that has waited too long: it is given up, or goes behind the
+    others of its level."""
     default_timeout_microseconds: UInt64 = 0
     """How long a request may wait. 0: until its deadline."""
     allow_timeout_override: bool = False
@@ -238,6 +270,8 @@ class ModelConfig(Part):
     """Rows in a batch at most. 0: the tensors have no batch dimension. None: the graph decides."""
     input: Many[Input] = ()
     output: Many[Output] = ()
+    batch_input: Many[BatchInput] = ()
+    batch_output: Many[BatchOutput] = ()
     optimization: Optimization | None = None
     dynamic_batching: DynamicBatching | None = None
     instance_group: Many[InstanceGroup] = ()

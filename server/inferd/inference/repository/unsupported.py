@@ -13,8 +13,6 @@ UNSUPPORTED = {
     "runtime": "is not supported: every model runs in ONNX Runtime",
     "sequence_batching": "is not supported: inferd serves models without state between requests",
     "ensemble_scheduling": "is not supported: call the models one by one",
-    "batch_input": "is not supported: a batch carries only what its requests sent",
-    "batch_output": "is not supported: outputs are split by the batch dimension",
     "cc_model_filenames": "is not supported: use default_model_filename",
     "model_operations": "is not supported: inferd loads no custom operator libraries",
     "model_transaction_policy": "is not supported: a request has exactly one response",
@@ -26,7 +24,6 @@ UNSUPPORTED = {
     "input[].reshape": "is not supported: clients send the graph's own shape;"
     " leave dims out to have it from the graph",
     "input[].is_shape_tensor": "is not supported: only TensorRT has shape tensors",
-    "input[].allow_ragged_batch": "is not supported: all requests in a batch have the same shape",
     "input[].is_non_linear_format_io": "is not supported: only TensorRT has such formats",
     "output[].reshape": "is not supported: clients receive the graph's own shape;"
     " leave dims out to have it from the graph",
