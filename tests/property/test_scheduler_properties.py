@@ -1,15 +1,15 @@
-"""Whatever happens in whatever order: the scheduler's promises, in a world of its own.
+"""Whatever happens in whatever order: the promises of every discipline, in a world of its own.
 
-The world is a server without the server: it admits, looks, runs, finishes and cancels at
-times of its own choosing, and keeps the books that the scheduler's must agree with. Time is
-a number. Runs take what was predicted, or not.
+The world is a server without the server: it takes calls in, looks, runs, fails, reloads and
+cancels at times of its own choosing, and keeps the books that the scheduler's must agree with.
+Time is a number. Runs take what was predicted, or not.
 """
 
-import itertools
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Hashable
+from itertools import pairwise
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,22 +22,23 @@ from hypothesis.stateful import (
 )
 
 from inferd.inference.scheduling import (
+    Discipline,
     Drop,
+    Fifo,
     LatencyModel,
     Level,
+    Mode,
     Policy,
     Reason,
     Run,
     Scheduler,
     Ticket,
     buckets_of,
+    discipline_for,
 )
-from inferd.inference.scheduling.arrivals import ALIKE, EPOCH_S, TICK_S, Arrivals
-from inferd.inference.scheduling.forecast import Forecast
-from inferd.inference.scheduling.turns import Turns
-from inferd.inference.scheduling.way_home import WayHome
+from inferd.inference.scheduling.queue import Queue
+from support.scheduling import MS, a_latency, a_ticket
 
-MS = 0.001
 #: Sums of floats are not exact.
 EPSILON = 1e-9
 
@@ -45,20 +46,225 @@ times_ms = st.floats(0.0, 60.0, allow_nan=False)
 
 policies = st.builds(
     Policy,
+    mode=st.sampled_from([Mode.GOODPUT, Mode.GOODPUT, Mode.FAIL_FAST, Mode.FIFO]),
     max_batch=st.sampled_from([1, 2, 5, 8]),
     instances=st.integers(1, 3),
     max_queue=st.sampled_from([1, 4, 64]),
-    max_delay_s=st.sampled_from([0.0, 3 * MS]),
+    max_delay_s=st.sampled_from([0.0, 0.0, 3 * MS]),
     guard_s=st.sampled_from([0.0, 0.5 * MS]),
-    preserve_ordering=st.booleans(),
+    preserve_ordering=st.sampled_from([False, False, True]),
     levels=st.sampled_from([0, 2]),
     default_level=st.just(1),
-    limits=st.sampled_from([{}, {2: Level(max_queue=2)}]),
+    default_limits=st.sampled_from([Level(), Level(delays=True)]),
+    limits=st.sampled_from([{}, {2: Level(max_queue=2)}, {1: Level(delays=True, max_queue=3)}]),
+    shares=st.sampled_from([{}, {"a": 2.0}]),
 )
+
+callers = st.fixed_dictionaries(
+    {
+        "rows": st.integers(1, 8),
+        "within_ms": times_ms,
+        "level": st.integers(1, 2),
+        "key": st.sampled_from(["narrow", "wide"]),
+        "weight": st.sampled_from([1.0, 1.0, 0.5, 4.0]),
+        "caller": st.sampled_from([None, "a", "b"]),
+        "retried": st.booleans(),
+        "patience_ms": st.sampled_from([math.inf, 2.0]),
+    }
+)
+
+
+class Version:
+    """A model version: its discipline, and the books that a server keeps about it."""
+
+    def __init__(self, policy: Policy, latency: LatencyModel) -> None:
+        self.policy = policy
+        self.latency = latency
+        self.discipline: Discipline = discipline_for(policy, latency)
+        self.keeps_time = not isinstance(self.discipline, Fifo)
+        self.slots = 1 if policy.preserve_ordering else policy.instances
+        self.arriving: list[Ticket] = []
+        #: Let in and not yet run, dropped or gone, in the order of arrival.
+        self.waiting: dict[Ticket, None] = {}
+        self.running: list[Run] = []
+        #: Callers in `running` who are gone.
+        self.deserted: set[Ticket] = set()
+        #: Gone, but not before they were evicted: the scheduler will tell nobody.
+        self.untold: set[Ticket] = set()
+        self.ended: dict[Ticket, str] = {}
+        self.admitted = 0
+
+    @property
+    def idle(self) -> bool:
+        return len(self.running) < self.slots
+
+    @property
+    def queue(self) -> Queue:
+        """Whitebox: where a `Scheduler` keeps who waits."""
+        assert isinstance(self.discipline, Scheduler)
+        return self.discipline._queue
+
+    def last_start(self, ticket: Ticket) -> float:
+        home_s = self.discipline._home.seconds if isinstance(self.discipline, Scheduler) else 0.0
+        return ticket.deadline - self.latency.predict(ticket.rows) - home_s
+
+    # -- what a server does -----------------------------------------------------------
+
+    def enter(self, now: float) -> None:
+        """Take in those who have arrived, one by one."""
+        arriving, self.arriving = self.arriving, []
+        for ticket in arriving:
+            full = self._is_full(ticket.level)
+            in_vain = bool(len(self.discipline)) or not self.idle
+            drop = self.discipline.enter(now, ticket)
+            if drop is None:
+                self.let_in(ticket)
+                continue
+            self.refused(now, ticket, drop)
+            if drop.reason != Reason.INFEASIBLE:
+                assert full == (drop.reason == Reason.QUEUE_FULL)
+                assert in_vain or full, "an idle server turns nobody away"
+
+    def look(self, now: float) -> None:
+        self.enter(now)
+        self._take_drops(now)
+        while run := self.discipline.pick(now):
+            self.started(now, run)
+        self._asks_to_be_woken_in_time(now)
+
+    def let_in(self, ticket: Ticket) -> None:
+        self.admitted += 1
+        self.waiting[ticket] = None
+
+    def refused(self, now: float, ticket: Ticket, drop: Drop) -> None:
+        assert drop.ticket is ticket
+        if self.keeps_time:
+            infeasible = self.last_start(ticket) < now
+            assert infeasible == (drop.reason == Reason.INFEASIBLE)
+            if drop.retry_after_s >= 0:
+                assert now + drop.retry_after_s <= self.last_start(ticket)
+        self.end(ticket, "refused")
+
+    def started(self, now: float, run: Run) -> None:
+        assert run.tickets
+        assert len(set(run.tickets)) == len(run.tickets)
+        assert run.rows == sum(ticket.rows for ticket in run.tickets)
+        assert run.rows <= self.policy.max_batch
+        assert len({ticket.key for ticket in run.tickets}) == 1
+        assert run.predicted_s == self.latency.predict(run.rows)
+        assert self.idle, "all instances are busy"
+        behind = run.predicted_s - self.latency.predict(1)
+        for ticket in run.tickets:
+            del self.waiting[ticket]
+            late_s = now + behind - self.last_start(ticket)
+            rows_s = self.latency.predict(ticket.rows) - self.latency.predict(1)
+            assert not self.keeps_time or late_s - rows_s <= EPSILON, "it will be late"
+        self.running.append(run)
+
+    def finish(self, now: float, run: Run, *, learn: bool) -> None:
+        self.running.remove(run)
+        self.discipline.finished(now, run, learn=learn)
+        for ticket in run.tickets:
+            gone = ticket in self.deserted
+            self.deserted.discard(ticket)
+            if not gone:
+                self.end(ticket, "ok" if now <= ticket.deadline and learn else "late or failed")
+
+    def leave(self, ticket: Ticket) -> None:
+        """Let a caller go who waits."""
+        if not self.discipline.cancel(ticket):
+            self.untold.add(ticket)  # it has been evicted, or has expired
+        assert not self.discipline.cancel(ticket), "it has left already"
+        del self.waiting[ticket]
+        self.end(ticket, "cancelled")
+
+    def desert(self, ticket: Ticket) -> None:
+        """Let a caller go whose batch runs."""
+        assert not self.discipline.cancel(ticket), "it runs"
+        self.deserted.add(ticket)
+        self.end(ticket, "cancelled")
+
+    def end(self, ticket: Ticket, how: str) -> None:
+        assert ticket not in self.ended, "it ended twice"
+        self.ended[ticket] = how
+
+    # -- what must hold ---------------------------------------------------------------
+
+    def _take_drops(self, now: float) -> None:
+        drops = self.discipline.given_up(now)
+        assert self.discipline.given_up(now) == [], "they have been told"
+        for drop in drops:
+            if drop.ticket in self.untold:
+                self.untold.remove(drop.ticket)
+                continue
+            del self.waiting[drop.ticket]
+            self.end(drop.ticket, "dropped")
+            if drop.reason == Reason.LATE_DROP and self.keeps_time:
+                assert self.last_start(drop.ticket) <= now, "it could have been answered"
+            elif drop.reason == Reason.SHED:
+                self._made_room(now, drop)
+        assert not self.untold
+        if self.keeps_time:
+            assert all(self.last_start(ticket) > now for ticket in self.waiting)
+        for ticket in self.waiting:
+            if self.policy.limits_of(ticket.level).delays:
+                assert ticket.put_back == (ticket.yields_at <= now)
+
+    def _made_room(self, now: float, drop: Drop) -> None:
+        assert self.keeps_time
+        if drop.retry_after_s >= 0:
+            assert now + drop.retry_after_s <= self.last_start(drop.ticket) + EPSILON
+
+    def _asks_to_be_woken_in_time(self, now: float) -> None:
+        wake = self.discipline.wake_at(now)
+        assert wake >= now
+        if not self.waiting:
+            assert wake == math.inf or len(self.discipline)
+        if self.keeps_time:
+            due = min(map(self.last_start, self.waiting), default=math.inf)
+            assert wake <= max(due, now)
+        yields = (each.yields_at for each in self.waiting if not each.put_back)
+        assert wake <= max(now, min(yields, default=math.inf))
+
+    def _is_full(self, level: int) -> bool:
+        bound = self.policy.limits_of(level).max_queue
+        waiting = list(self.queue) if self.keeps_time else [*self.waiting]
+        in_level = sum(ticket.level == level for ticket in waiting)
+        return len(waiting) >= self.policy.max_queue or 0 < bound <= in_level
+
+    def check_books(self) -> None:
+        assert len(self.discipline) == len(self.waiting) + len(self.untold)
+        assert self.discipline.running == len(self.running) <= self.slots
+        counts = Counter(self.ended.values())
+        refused = counts.pop("refused", 0)
+        in_runs = sum(len(run.tickets) for run in self.running) - len(self.deserted)
+        assert self.admitted == counts.total() + len(self.waiting) + in_runs
+        assert len(self.ended) == counts.total() + refused
+        if self.keeps_time:
+            self.check_queue()
+
+    def check_queue(self) -> None:
+        queue = self.queue
+        waiting = list(queue)
+        assert set(waiting) <= set(self.waiting)
+        assert len(waiting) <= self.policy.max_queue
+        assert queue.rows == sum(ticket.rows for ticket in waiting)
+        assert queue.by_level == Counter(ticket.level for ticket in waiting)
+        assert queue.by_weight == Counter(ticket.weight for ticket in waiting)
+        rows: Counter[Hashable] = Counter()
+        for ticket in waiting:
+            rows[ticket.caller] += ticket.rows
+        assert queue.by_caller == rows
+        assert all(one[:3] < other[:3] for one, other in pairwise(queue.entries))
+        assert all(queue.find(ticket) == at for at, ticket in enumerate(waiting))
+        for level, count in queue.by_level.items():
+            assert count <= (self.policy.limits_of(level).max_queue or count)
 
 
 class World(RuleBasedStateMachine):
     """Some of the rules that the real server keeps: it looks after every change."""
+
+    versions: tuple[Version, ...] = ()
 
     @initialize(
         policy=policies,
@@ -69,201 +275,161 @@ class World(RuleBasedStateMachine):
     def open(self, policy: Policy, base_ms: float, per_row_ms: float, mixed: bool) -> None:
         self.now = 0.0
         self.mixed = mixed
-        self.policy = policy
         self.latency = LatencyModel(buckets_of(policy.max_batch))
         for bucket in self.latency.buckets:
             self.latency.seed(bucket, (base_ms + per_row_ms * bucket) * MS)
-        self.scheduler = Scheduler(policy, self.latency)
-        self.arriving: list[Ticket] = []
-        self.waiting: set[Ticket] = set()
-        self.running: list[Run] = []
-        self.left: set[Ticket] = set()
+        self.policy = policy
+        self.versions = (Version(policy, self.latency),)
 
     # -- what callers do --------------------------------------------------------------
 
-    @rule(
-        rows=st.integers(1, 8),
-        within_ms=times_ms,
-        level=st.integers(1, 2),
-        key=st.sampled_from(["narrow", "wide"]),
-        count=st.integers(1, 6),
-    )
-    def arrive(self, rows: int, within_ms: float, level: int, key: str, count: int) -> None:
-        self.arriving += [self.a_ticket(rows, within_ms, level, key) for _ in range(count)]
+    @rule(caller=callers, count=st.integers(1, 6))
+    def arrive(self, caller: dict[str, object], count: int) -> None:
+        self.newest.arriving += [self.a_ticket(**caller) for _ in range(count)]  # type: ignore[arg-type]
 
-    @rule(
-        rows=st.integers(1, 8),
-        within_ms=times_ms,
-        level=st.integers(1, 2),
-        key=st.sampled_from(["narrow", "wide"]),
-    )
-    def arrive_alone(self, rows: int, within_ms: float, level: int, key: str) -> None:
+    @rule(caller=callers)
+    def arrive_alone(self, caller: dict[str, object]) -> None:
         """Take the short way, where there is one."""
         self.look()
-        ticket = self.a_ticket(rows, within_ms, level, key)
-        outcome = self.scheduler.run_at_once(self.now, ticket)
+        version, ticket = self.newest, self.a_ticket(**caller)  # type: ignore[arg-type]
+        outcome = version.discipline.run_at_once(self.now, ticket)
         if isinstance(outcome, Run):
-            assert not self.waiting
-            self.waiting.add(ticket)
-            self.started(outcome)
+            assert not version.waiting
+            version.let_in(ticket)
+            version.started(self.now, outcome)
         elif isinstance(outcome, Drop):
-            self.admitted([ticket], [outcome])
+            version.refused(self.now, ticket, outcome)
         else:
-            self.arriving.append(ticket)
+            version.arriving.append(ticket)
 
-    def a_ticket(self, rows: int, within_ms: float, level: int, key: str) -> Ticket:
-        return Ticket(
+    @rule()
+    def enter(self) -> None:
+        """Let those in who have arrived, without a look yet: the turn is not over."""
+        self.newest.enter(self.now)
+
+    def a_ticket(
+        self,
+        rows: int,
+        within_ms: float,
+        level: int,
+        key: str,
+        weight: float,
+        caller: str | None,
+        retried: bool,
+        patience_ms: float,
+    ) -> Ticket:
+        ticket = Ticket(
             rows=min(rows, self.policy.max_batch),
             deadline=self.now + within_ms * MS,
             arrived=self.now,
             key=key if self.mixed else None,
             level=level if self.policy.levels else 0,
+            weight=weight,
+            caller=caller,
+            retried=retried,
         )
+        if self.policy.limits_of(ticket.level).delays:
+            ticket.yields_at = self.now + patience_ms * MS
+        return ticket
 
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: any(version.waiting for version in self.versions))
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
-        ticket = data.draw(st.sampled_from(sorted(self.waiting, key=lambda it: it.sequence)))
-        assert self.scheduler.cancel(ticket)
-        self.gone(ticket)
-        assert not self.scheduler.cancel(ticket), "it has left already"
+        version = data.draw(st.sampled_from([each for each in self.versions if each.waiting]))
+        version.leave(data.draw(st.sampled_from([*version.waiting])))
+
+    @precondition(lambda self: any(version.running for version in self.versions))
+    @rule(data=st.data())
+    def desert(self, data: st.DataObject) -> None:
+        """Leave though the batch is running."""
+        version = data.draw(st.sampled_from([each for each in self.versions if each.running]))
+        run = data.draw(st.sampled_from(version.running))
+        ticket = data.draw(st.sampled_from(run.tickets))
+        if ticket not in version.deserted:
+            version.desert(ticket)
 
     # -- what the server does ---------------------------------------------------------
 
+    @property
+    def newest(self) -> Version:
+        return self.versions[-1]
+
     @rule(ahead_ms=times_ms)
     def wait(self, ahead_ms: float) -> None:
-        """Let time pass, up to when the scheduler wants to be woken."""
+        """Let time pass, up to when somebody wants to be woken."""
         self.look()
-        self.now = min(self.now + ahead_ms * MS, self.scheduler.wake_at(self.now))
+        wake = min(version.discipline.wake_at(self.now) for version in self.versions)
+        self.now = min(self.now + ahead_ms * MS, wake)
         self.look()
 
     @rule(late_ms=times_ms)
     def oversleep(self, late_ms: float) -> None:
-        """Let time pass, whatever the scheduler wants."""
+        """Let time pass, whatever the scheduler wants; those go whose time is over."""
         self.now += late_ms * MS
         self.look()
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), takes_ms=st.floats(0.0, 20.0), learn=st.booleans())
-    def finish(self, data: st.DataObject, takes_ms: float, learn: bool) -> None:
-        run = data.draw(st.sampled_from(self.running))
-        self.now = max(self.now, run.picked_at + takes_ms * MS)
-        self.running.remove(run)
-        self.scheduler.finished(self.now, run, learn=learn)
+        for version in self.versions:
+            for ticket in [each for each in version.waiting if each.deadline <= self.now]:
+                assert not version.keeps_time
+                version.leave(ticket)
         self.look()
 
+    @precondition(lambda self: any(version.running for version in self.versions))
+    @rule(data=st.data(), takes_ms=st.floats(0.0, 20.0), learn=st.booleans())
+    def finish(self, data: st.DataObject, takes_ms: float, learn: bool) -> None:
+        """End a run; it has failed if there is nothing to learn from it."""
+        version = data.draw(st.sampled_from([each for each in self.versions if each.running]))
+        run = data.draw(st.sampled_from(version.running))
+        self.now = max(self.now, run.picked_at + takes_ms * MS)
+        version.finish(self.now, run, learn=learn)
+        self.look()
+
+    @rule(took_ms=st.floats(0.0, 8.0))
+    def answer(self, took_ms: float) -> None:
+        self.newest.discipline.answered(took_ms * MS)
+        self.look()
+
+    @precondition(lambda self: len(self.versions) < 3)
+    @rule()
+    def reload(self) -> None:
+        """Begin another version; the one before serves those whom it has let in."""
+        self.look()
+        self.versions += (Version(self.policy, self.latency),)
+
     def look(self) -> None:
-        arriving, self.arriving = self.arriving, []
-        self.admitted(arriving, self.scheduler.admit(self.now, arriving))
-        self.dropped(self.scheduler.given_up(self.now))
-        while run := self.scheduler.pick(self.now):
-            self.started(run)
-        self.asks_to_be_woken_in_time()
+        for version in self.versions:
+            version.look(self.now)
 
     # -- what must hold ---------------------------------------------------------------
 
-    def admitted(self, arriving: list[Ticket], drops: list[Drop]) -> None:
-        refused = {drop.ticket: drop for drop in drops}
-        assert len(refused) == len(drops)
-        assert set(refused) <= set(arriving)
-        for ticket in arriving:
-            drop = refused.get(ticket)
-            if drop is None:
-                self.waiting.add(ticket)
-                continue
-            if self.last_start(ticket) < self.now:
-                assert drop.reason == Reason.INFEASIBLE
-            elif self.is_full(ticket.level):
-                assert drop.reason == Reason.QUEUE_FULL
-            else:
-                assert drop.reason == Reason.SHED
-                assert self.waiting or not self.idle, "an idle server turns nobody away"
-            if drop.retry_after_s >= 0:
-                assert self.now + drop.retry_after_s <= self.last_start(ticket)
-            self.left.add(ticket)
-
-    @property
-    def idle(self) -> bool:
-        slots = 1 if self.policy.preserve_ordering else self.policy.instances
-        return len(self.running) < slots
-
-    def is_full(self, level: int) -> bool:
-        bound = self.policy.limits_of(level).max_queue
-        in_level = sum(ticket.level == level for ticket in self.waiting)
-        return len(self.waiting) >= self.policy.max_queue or 0 < bound <= in_level
-
-    def dropped(self, drops: list[Drop]) -> None:
-        for drop in drops:
-            assert drop.reason == Reason.LATE_DROP
-            assert self.last_start(drop.ticket) <= self.now, "it could have been answered"
-            self.gone(drop.ticket)
-        assert all(self.last_start(ticket) > self.now for ticket in self.waiting)
-
-    def started(self, run: Run) -> None:
-        assert run.tickets
-        assert len(set(run.tickets)) == len(run.tickets)
-        assert run.rows == sum(ticket.rows for ticket in run.tickets)
-        assert run.rows <= self.policy.max_batch
-        assert len({ticket.key for ticket in run.tickets}) == 1
-        assert run.predicted_s == self.latency.predict(run.rows)
-        finish = self.now + run.predicted_s + self.policy.guard_s
-        late = [ticket for ticket in run.tickets if ticket.deadline < finish - EPSILON]
-        assert not late, "it takes somebody along who will be late"
-        for ticket in run.tickets:
-            self.gone(ticket)
-        self.running.append(run)
-
-    def asks_to_be_woken_in_time(self) -> None:
-        wake = self.scheduler.wake_at(self.now)
-        assert wake >= self.now
-        due = min((self.last_start(ticket) for ticket in self.waiting), default=math.inf)
-        assert wake <= max(due, self.now)
-        assert (wake == math.inf) == (not self.waiting)
-
-    def gone(self, ticket: Ticket) -> None:
-        assert ticket not in self.left, "it left twice"
-        self.waiting.remove(ticket)
-        self.left.add(ticket)
-
-    def last_start(self, ticket: Ticket) -> float:
-        return ticket.deadline - self.latency.predict(ticket.rows) - self.policy.guard_s
-
     @invariant()
     def the_books_agree(self) -> None:
-        if not hasattr(self, "scheduler"):
-            return
-        assert len(self.scheduler) == len(self.waiting)
-        assert self.scheduler.running == len(self.running)
-        slots = 1 if self.policy.preserve_ordering else self.policy.instances
-        assert len(self.running) <= slots
-        assert len(self.waiting) <= self.policy.max_queue
-        bound = self.policy.limits_of(2).max_queue
-        if self.policy.levels and bound:
-            assert sum(ticket.level == 2 for ticket in self.waiting) <= bound
-
-    @invariant()
-    def an_idle_instance_leaves_nobody_waiting_in_vain(self) -> None:
-        if not hasattr(self, "scheduler") or self.policy.max_delay_s:
-            return
-        assert not self.waiting or not self.idle
+        for version in self.versions:
+            version.check_books()
 
     def teardown(self) -> None:
-        """Everyone who came leaves: time passes, runs end, and the queue is empty."""
-        if not hasattr(self, "scheduler"):
-            return
-        while self.waiting or self.running or self.arriving:
+        """Everyone who came leaves: time passes, runs end, and the queues are empty."""
+        for version in self.versions:
+            while version.waiting or version.running or version.arriving:
+                self.look()
+                self.an_idle_instance_leaves_nobody_waiting(version)
+                if version.running:
+                    run = version.running[0]
+                    self.now = max(self.now, run.picked_at + run.predicted_s)
+                    version.finish(self.now, run, learn=True)
+                elif version.waiting:
+                    assert version.discipline.wake_at(self.now) < math.inf
+                    self.now = version.discipline.wake_at(self.now)
             self.look()
-            if self.running:
-                run = self.running.pop()
-                self.now = max(self.now, run.picked_at + run.predicted_s)
-                self.scheduler.finished(self.now, run)
-            elif self.waiting:
-                self.now = self.scheduler.wake_at(self.now)
-        assert len(self.scheduler) == 0
-        assert self.scheduler.wake_at(self.now) == math.inf
+            assert len(version.discipline) == 0
+            assert version.discipline.wake_at(self.now) == math.inf
+            version.check_books()
+
+    def an_idle_instance_leaves_nobody_waiting(self, version: Version) -> None:
+        if not self.policy.max_delay_s:
+            assert not version.waiting or not version.idle
 
 
-def test_the_scheduler_keeps_its_promises_in_whatever_order_things_happen() -> None:
+def test_every_discipline_keeps_its_promises_in_whatever_order_things_happen() -> None:
     run_state_machine_as_test(
         World,
         settings=settings(
@@ -274,99 +440,3 @@ def test_the_scheduler_keeps_its_promises_in_whatever_order_things_happen() -> N
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-
-# -- the forecast -------------------------------------------------------------------------
-
-
-def served_in_order(
-    now: float, ahead: int, ends: list[float], takes_s: Callable[[int], float], *, slots: int
-) -> float:
-    """Return when the last of `ahead` + 1 rows would be answered, by doing it all on paper."""
-    free = sorted([*(max(now, end) for end in ends), *[now] * (slots - len(ends))])
-    left = ahead + 1
-    while left > 8:
-        left -= 8
-        free = sorted([*free[1:], free[0] + takes_s(8)])
-    return free[0] + takes_s(left)
-
-
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(
-    ahead=st.integers(0, 60),
-    ends_ms=st.lists(st.floats(0.0, 5.0), max_size=3),
-    slots=st.integers(1, 3),
-    base_ms=st.floats(0.5, 5.0),
-    per_row_ms=st.floats(0.0, 1.0),
-)
-def test_the_forecast_is_what_would_come_if_nothing_changed(
-    ahead: int, ends_ms: list[float], slots: int, base_ms: float, per_row_ms: float
-) -> None:
-    latency = LatencyModel(range(1, 9))
-    for rows in latency.buckets:
-        latency.seed(rows, (base_ms + per_row_ms * rows) * MS)
-    arrivals = Arrivals()
-    for within_s in (0.001, 1.0):
-        arrivals.note(0.0, 1, within_s)
-    policy = Policy(max_batch=8, instances=slots)
-    forecast = Forecast(policy, latency, arrivals, WayHome(policy.guard_s), Turns(), slots=slots)
-    # Runs under way began within the time that one takes: nobody is free twice before another.
-    ends = sorted(min(end, base_ms) * MS for end in ends_ms[:slots])
-
-    finish = forecast.finish(0.0, 1, ahead, ends)
-
-    exact = served_in_order(0.0, ahead, ends, latency.expect, slots=slots)
-    assert not forecast.strict
-    assert finish == pytest.approx(exact)
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(
-    times_ms=st.lists(st.floats(0.0, 20.0), min_size=1, max_size=60),
-    within_ms=st.lists(st.floats(1.0, 100.0), min_size=60, max_size=60),
-)
-def test_what_is_remembered_of_arrivals_is_what_arrived_of_late(
-    times_ms: list[float], within_ms: list[float]
-) -> None:
-    arrivals, now, seen = Arrivals(), 0.0, []
-    for step, within in zip(times_ms, within_ms, strict=False):
-        now += step * MS
-        arrivals.note(now, 1, within * MS)
-        seen.append((now, within * MS))
-        recent = [each for at, each in seen if at > now - EPOCH_S + EPSILON]
-        older = [each for at, each in seen if at > now - 3 * EPOCH_S]
-        assert min(older) <= arrivals.within_s.least <= min(recent)
-        if max(recent) > ALIKE * min(recent):
-            assert not arrivals.alike
-        if max(older) <= ALIKE * min(older):
-            assert arrivals.alike
-        assert 0 <= arrivals.rows_per_s(now) <= len(seen) / TICK_S
-
-
-# -- the latency model --------------------------------------------------------------------
-
-seconds = st.floats(1e-6, 1.0)
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(
-    buckets=st.sets(st.integers(1, 64), min_size=1, max_size=8),
-    seeds=st.lists(st.tuples(st.integers(1, 64), seconds), max_size=10),
-    runs=st.lists(st.tuples(st.integers(1, 64), seconds), max_size=60),
-)
-def test_more_rows_never_take_less_time(
-    buckets: set[int], seeds: list[tuple[int, float]], runs: list[tuple[int, float]]
-) -> None:
-    latency = LatencyModel(sorted(buckets))
-    largest = max(buckets)
-    for rows, seconds in seeds:
-        latency.seed(min(rows, largest), seconds)
-    for rows, seconds in runs:
-        latency.observe(min(rows, largest), seconds)
-
-    predicted = [latency.predict(rows) for rows in range(1, largest + 1)]
-
-    assert all(less <= more for less, more in itertools.pairwise(predicted))
-    # A run counts at most double for the bucket it is nearest to.
-    most = 2 * max([seconds for _, seconds in (*seeds, *runs)], default=0.0)
-    assert all(0 <= each <= most * math.e + EPSILON for each in predicted)

@@ -22,6 +22,8 @@ from inferd.inference.scheduling.way_home import WayHome
 REVIEW_S = 0.005
 #: Where callers' times differ: the share of those to come who are due earlier, and go first.
 EARLIER = 0.5
+#: So many sizes are compared, about.
+FINE = 8
 #: Between sizes that serve about as many callers, the larger one.
 ABOUT = 0.999
 
@@ -45,6 +47,10 @@ class Forecast:
         self._latency = latency
         self._arrivals = arrivals
         self._most = policy.max_batch
+        #: Batch sizes that are compared.
+        self._candidates = sorted(
+            {*latency.buckets, *range(1, self._most + 1, max(1, self._most // FINE))}
+        )
         self._fails_fast = policy.mode is Mode.FAIL_FAST
         self._home = home
         self._turns = turns
@@ -139,7 +145,7 @@ class Forecast:
         """
         within_s = self._arrivals.within_s.least - self._home.seconds
         best, most_per_s = self._latency.buckets[0], 0.0
-        for size in self._latency.sizes:
+        for size in self._candidates:
             seconds = self._latency.predict(size) + self._turns.seconds
             if not seconds < within_s:
                 break

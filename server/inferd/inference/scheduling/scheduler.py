@@ -407,6 +407,7 @@ class Scheduler:
             self._rows_like(key) / len(alike),
             per_s,
             load,
+            alike=self._arrivals.alike and not self._arrivals.weighed,
             turn_s=self._turns.seconds,
             free=self._free(now),
         )

@@ -34,6 +34,8 @@ class Crowd:
     rows_per_s: float
     #: What is asked for of late, as a share of what can be served.
     load: float
+    #: Whether all callers have about the same time, and the same worth.
+    alike: bool = False
     #: What a batch costs besides: the wait for its turn.
     turn_s: float = 0.0
     #: What the first 0, 1, 2, … of them are worth together; None: one each.
@@ -55,15 +57,37 @@ class Sizes:
         self._home = home
 
     def best(self, now: float, crowd: Crowd) -> int:
-        """Return the rows to take at most."""
-        return min(self._offered(crowd), key=lambda size: self._cost(size, crowd, now))
+        """Return the rows to take at most.
 
-    def _offered(self, crowd: Crowd) -> Iterator[int]:
+        Where callers are alike, those who are a little too tight are none the worse for being
+        left out: others like them have come meanwhile.
+        """
+        if crowd.alike:
+            return self._whole(now, crowd)
+        return min(self._offered(now, crowd), key=lambda size: self._cost(size, crowd, now))
+
+    def _offered(self, now: float, crowd: Crowd) -> Iterator[int]:
+        yield self._whole(now, crowd)
         for size in self._latency.sizes:
             if size >= crowd.rows_each:
                 yield size
             if size >= crowd.rows_each * len(crowd.deadlines):
                 return
+
+    def _whole(self, now: float, crowd: Crowd) -> int:
+        """Return the size of the largest batch that is in time for all who would be in it.
+
+        Those who are too tight for it are left out, as many as it takes: the more are, the
+        fewer remain, and the sooner it is back (Symphony's window, arXiv 2308.07470).
+        """
+        deadlines, each = crowd.deadlines, crowd.rows_each
+
+        def in_time(left_out: int) -> bool:
+            rows = min(self._most, math.ceil((len(deadlines) - left_out) * each))
+            return now + self._latency.predict(rows) + self._home.seconds <= deadlines[left_out]
+
+        left_out = bisect_left(range(len(deadlines) - 1), True, key=in_time)
+        return min(self._most, math.ceil((len(deadlines) - left_out) * each))
 
     def _cost(self, size: int, crowd: Crowd, now: float) -> tuple[float, float]:
         """Return what a batch of `size` costs if it leaves now, in requests; seconds for each.

@@ -75,6 +75,7 @@ def test_who_waits_alone_is_dropped_only_when_its_time_is_over_and_it_cannot_run
     alone = a_ticket()
     enter(policy, alone)
 
+    assert policy.wake_at(10 * MS) == pytest.approx(20 * MS)
     assert dropped(policy, 19.9) == []
     policy.finished(19.9 * MS, run)
     assert policy.wake_at(19.9 * MS) == math.inf

@@ -83,3 +83,25 @@ def test_a_ticket_of_several_rows_that_fills_no_size_goes_alone() -> None:
     enter(policy, wide)
 
     assert leaves(policy, 0.0) == [wide]
+
+
+def test_the_buffer_and_the_way_home_are_kept_back_from_a_start() -> None:
+    buffered, homebound = Clockwork(a_setting(), buffer_s=MS), Clockwork(a_setting(), buffer_s=0.0)
+    homebound.answered(0.5 * MS)
+    for policy in (buffered, homebound):
+        tight, fine = a_ticket(3.4), a_ticket(3.6)
+        enter(policy, tight)
+        assert leaves(policy, 0.0) == [], "2.5 ms and 1 more"
+        assert dropped(policy, 0.0) == [tight]
+        enter(policy, fine)
+        assert leaves(policy, 0.0) == [fine]
+
+
+def test_the_first_of_all_is_told_when_its_time_is_over() -> None:
+    policy, first = Clockwork(a_setting(), buffer_s=0.0), a_ticket(9.0)
+    enter(policy, a_ticket())
+    assert leaves(policy, 0.0)
+    enter(policy, first)
+
+    assert policy.wake_at(0.0) == pytest.approx(9 * MS)
+    assert dropped(policy, 9.1) == [first]

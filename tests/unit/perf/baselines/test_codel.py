@@ -66,3 +66,17 @@ def test_overload_begins_and_ends_with_the_least_delay_of_an_interval() -> None:
     assert not overloaded(102.0, 9.0), "one short delay, and the queue did not stand"
     assert not overloaded(150.0, 9.0)
     assert overloaded(203.0, 9.0)
+
+
+def test_a_server_that_keeps_up_is_never_overloaded_however_long_it_runs() -> None:
+    policy = CodelLifo(a_setting(max_batch=2), target_s=5 * MS, interval_s=100 * MS)
+    for at_ms in range(1000, 2000, 50):
+        tickets = [a_ticket(at_ms=at_ms - 4.0 + at) for at in range(3)]
+        enter(policy, *tickets)
+        run = policy.pick(at_ms * MS)
+        assert run is not None
+        assert list(run.tickets) == tickets[:2], "in order of arrival"
+        policy.finished((at_ms + 3) * MS, run)
+        rest = policy.pick((at_ms + 3) * MS)
+        assert rest is not None
+        policy.finished((at_ms + 6) * MS, rest)
