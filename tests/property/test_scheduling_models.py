@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from inferd.inference.scheduling import LatencyModel, Policy
 from inferd.inference.scheduling.arrivals import ALIKE, EPOCH_S, TICK_S, Arrivals
 from inferd.inference.scheduling.forecast import Forecast
+from inferd.inference.scheduling.turns import Turns
 from inferd.inference.scheduling.way_home import WayHome
 
 MS = 0.001

@@ -38,13 +38,13 @@ def test_one_who_is_tight_is_worth_a_small_batch_where_that_costs_nobody() -> No
 
 
 def test_one_who_is_tight_is_left_where_saving_it_costs_others() -> None:
-    assert best(3.5, *[9.5] * 7) == 6, "two now make six late; six and then one lose only the tight"
+    assert best(3.5, *[9.5] * 7) == 7, "two now make six late; seven only the tight"
 
 
 def test_another_instance_takes_the_others() -> None:
     assert best(3.5, *[9.5] * 7, free=[0.0]) == 2
     assert best(3.5, *[9.5] * 7, free=[2 * MS]) == 2, "free at 2, and 7 ms for the six"
-    assert best(3.5, *[9.5] * 7, free=[4 * MS]) == 6, "that is too late for them"
+    assert best(3.5, *[9.5] * 7, free=[4 * MS]) == 7, "that is too late for them"
 
 
 def test_each_instance_takes_one_batch_at_a_time() -> None:
@@ -56,7 +56,7 @@ def test_each_instance_takes_one_batch_at_a_time() -> None:
 
 def test_the_worth_of_those_who_are_lost_counts() -> None:
     assert best(3.5, *[9.5] * 7, worth=[10.0, *[1.0] * 7]) == 2
-    assert best(3.5, *[9.5] * 7, worth=[5.0, *[1.0] * 7]) == 6
+    assert best(3.5, *[9.5] * 7, worth=[5.0, *[1.0] * 7]) == 7
 
 
 def test_when_time_is_dear_a_small_batch_costs_those_it_does_not_serve() -> None:
@@ -65,14 +65,14 @@ def test_when_time_is_dear_a_small_batch_costs_those_it_does_not_serve() -> None
     assert best(*due, load=0.9) == 2, "time is not dear yet"
     assert best(*due, load=1.0) == 2, "it costs 0.7 to take two in 3 ms"
     assert best(2.5, *[100.0] * 7, load=1.0) == 1, "and as much to take one in 2 ms"
-    assert best(*due, load=3.0) == 6, "most who come will be lost anyhow"
+    assert best(*due, load=3.0) == 7, "most who come will be lost anyhow"
 
 
 def test_the_price_is_that_of_those_for_whom_there_is_no_place() -> None:
     due, worth = [3.5, *[100.0] * 7], [1.0] * 8
 
     assert best(*due, load=1.0, worth=worth, price=1.0) == 2
-    assert best(*due, load=1.0, worth=worth, price=3.0) == 6
+    assert best(*due, load=1.0, worth=worth, price=3.0) == 7
 
 
 def test_who_will_come_in_a_hurry_and_is_worth_more_is_not_made_to_wait() -> None:
@@ -97,3 +97,18 @@ def test_large_requests_need_sizes_that_hold_them() -> None:
 
 def test_nobody_is_lost_who_does_not_hurry() -> None:
     assert best(*[math.inf] * 3) == 3
+
+
+def test_where_callers_are_alike_the_largest_batch_leaves_that_is_in_time_for_all_in_it() -> None:
+    assert best(3.5, *[100.0] * 7, alike=True) == 7
+    assert best(3.5, 4.5, *[7.5] * 6, alike=True) == 6, "7 ms"
+    assert best(*[6.5] * 8, alike=True) == 5, "6 ms"
+    assert best(*[9.0] * 8, alike=True) == 8
+    assert best(*[9.0] * 8, alike=True, home_s=0.1 * MS) == 7
+    assert best(*[1.0] * 8, alike=True) == 1, "there is always one"
+    assert best(5.5, *[100.0] * 3, rows_each=2.0, alike=True) == 6
+
+
+def test_each_batch_waits_for_its_turn() -> None:
+    assert best(3.5, *[11.0] * 7) == 2, "the six are back at 3 + 7"
+    assert best(3.5, *[11.0] * 7, turn_s=2 * MS) == 7

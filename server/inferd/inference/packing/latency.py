@@ -1,7 +1,7 @@
 """How long batches take that are filled up: as long as the size they are filled up to."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from inferd.inference.scheduling import LatencyModel
 
@@ -23,6 +23,6 @@ class PaddedLatency(LatencyModel):
         """Record a warm-up run of `rows` and their padding."""
         super().seed(self._filled[rows], seconds)
 
-    def observe(self, rows: int, seconds: float) -> None:
+    def observe(self, rows: int, seconds: float, shape: Hashable = None) -> None:
         """Learn from a run of `rows` and their padding."""
-        super().observe(self._filled[rows], seconds)
+        super().observe(self._filled[rows], seconds, shape)

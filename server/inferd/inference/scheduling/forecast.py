@@ -9,7 +9,9 @@ refused would be late as things are, and the scheduler chooses among the others.
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Hashable, Sequence
+from itertools import accumulate
 
 from inferd.inference.scheduling.arrivals import Arrivals
 from inferd.inference.scheduling.latency import LatencyModel
@@ -66,8 +68,10 @@ class Forecast:
         self._joining = 0.0
         self._review_at = -math.inf
 
-    def finish(self, now: float, rows: int, ahead: float, ends: Sequence[float]) -> float:
-        """Return when a request of `rows` rows would be answered.
+    def finish(
+        self, now: float, rows: int, ahead: float, ends: Sequence[float], shape: Hashable = None
+    ) -> float:
+        """Return when a request of `rows` rows of this shape would be answered.
 
         `ahead` are the rows in the queue that go first; they leave in full batches.
         """
@@ -80,29 +84,44 @@ class Forecast:
         starts = self._free_at(now, int(batches), ends) + self._turns.seconds
         company += rows
         if not self.strict:
-            return starts + self._latency.expect(min(self._most, math.ceil(company)))
+            company = min(self._most, math.ceil(company))
+            return starts + self._latency.predict(company, shape) / self._latency.margin
         company = min(company + self._joining * (starts - now), full)
-        return starts + self._latency.predict(max(rows, math.ceil(company)))
+        return starts + self._latency.predict(max(rows, math.ceil(company)), shape)
 
-    def pushed_over(
-        self, now: float, rows: int, at: int, tickets: Sequence[Ticket], ends: Sequence[float]
+    def makes_late(
+        self, now: float, newcomer: Ticket, at: int, tickets: Sequence[Ticket], ends: Sequence[float]
     ) -> bool:
-        """Return whether `rows` more at place `at` make somebody late who has been let in.
+        """Return whether a newcomer at place `at` makes somebody late who has been let in.
 
-        That is one of those who move to a later batch then, each the last of its batch.
+        Those can be who move to a later batch then, each the last of its batch. And the first of
+        the batch that it joins, because that takes longer: unless it can wait for the next.
         """
-        before = 0
-        moved = self._full
-        for place, ticket in enumerate(tickets):
-            before += ticket.rows
-            if place < at:
-                continue
-            if before + rows > moved:
-                moved += self._full
-                finish = self.finish(now, ticket.rows, before - ticket.rows + rows, ends)
-                if finish + self._home.seconds > ticket.deadline:
+        full, rows = self._full, newcomer.rows
+        before = [0, *accumulate([ticket.rows for ticket in tickets])]
+        start = before[at] // full * full
+        first = bisect_left(before, start)
+        if first < at and self._is_late(now, tickets[first], rows, before[at], ends):
+            alone_s = self._latency.predict(before[at] - start, tickets[first].key)
+            free = self._free_at(now, start // full, ends) + alone_s
+            own_s = self._latency.predict(rows, newcomer.key)
+            if free + own_s + self._home.seconds > newcomer.deadline:
+                return True
+        moved = start + full
+        for place in range(at, len(tickets)):
+            if before[place + 1] + rows > moved:
+                moved += full
+                ticket = tickets[place]
+                if self._is_late(now, ticket, ticket.rows, before[place] + rows, ends):
                     return True
         return False
+
+    def _is_late(
+        self, now: float, ticket: Ticket, rows: int, ahead: int, ends: Sequence[float]
+    ) -> bool:
+        """Return whether a ticket is late in the batch of `rows` that have `ahead` before them."""
+        finish = self.finish(now, rows, ahead, ends, ticket.key)
+        return finish + self._home.seconds > ticket.deadline
 
     def next_full(self, now: float, ends: Sequence[float]) -> float:
         """Return when a full batch would be answered that leaves as soon as one can."""

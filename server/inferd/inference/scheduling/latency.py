@@ -16,10 +16,11 @@ as quick as they were. Runs that may be the beginning of a drift wait until that
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 
 from inferd.inference.scheduling.drift import Drift
+from inferd.inference.scheduling.shapes import Shapes
 
 #: Runs remembered per bucket.
 WINDOW = 32
@@ -49,10 +50,12 @@ class LatencyModel:
         #: Per bucket, its median at today's level, or that of the one below if that is longer.
         self._medians = [UNKNOWN_S] * len(self.buckets)
         self._margin = 0.0
-        self._factor = 1.0
+        #: What predictions are multiplied with to be safe.
+        self.margin = 1.0
         self._drift = Drift()
         #: How long runs take just now, as a multiple of what the windows remember.
         self._level = 1.0
+        self._shapes = Shapes()
         #: Whether that is a hope, which the next run confirms or not.
         self._hoping = False
         #: Runs, (rows, seconds), that are not learnt from before it is clear what they mean.
@@ -68,9 +71,18 @@ class LatencyModel:
         low, high = self.buckets[index - 1 : index + 1]
         return (rows - low) / (high - low)
 
-    def predict(self, rows: int) -> float:
-        """Return the seconds a batch of `rows` is expected to take, with the margin."""
-        return self.expect(rows) * self._factor
+    def predict(self, rows: int, shape: Hashable = None) -> float:
+        """Return the seconds a batch of `rows` is expected to take, with the margin.
+
+        `shape` is what its tickets have in common; None: that all rows have.
+        """
+        seconds = self.expect(rows) * self.margin
+        return seconds if shape is None else seconds * self._shapes.factor(shape)
+
+    @property
+    def longest_s(self) -> float:
+        """The seconds that no batch is predicted to exceed."""
+        return self.predict(self.buckets[-1]) * self._shapes.longest
 
     def expect(self, rows: int) -> float:
         """Return the seconds a batch of `rows` takes as often as not: without the margin."""
@@ -83,7 +95,7 @@ class LatencyModel:
 
     def rows_per_s(self) -> float:
         """Return the rows that one instance can serve in a second, at the best batch size."""
-        factor = self._factor
+        factor = self.margin
         return max(
             bucket / (median * factor or math.inf)
             for bucket, median in zip(self.buckets, self._medians, strict=True)
@@ -93,12 +105,18 @@ class LatencyModel:
         """Record a warm-up run: it says how long, not how well we predict."""
         self._learn(rows, seconds)
 
-    def observe(self, rows: int, seconds: float) -> None:
+    def observe(self, rows: int, seconds: float, shape: Hashable = None) -> None:
         """Learn from a run that was predicted."""
         expected = self.expect(rows)
-        missed = seconds > expected * self._factor
+        if shape is not None and expected and seconds:
+            learnt, factor = self._shapes.learnt(shape), self._shapes.factor(shape)
+            self._shapes.note(shape, seconds / expected)
+            if not learnt:
+                return
+            seconds /= factor
+        missed = seconds > expected * self.margin
         self._margin = min(max(self._margin + STEP * (missed - MISS_RATE), 0.0), MAX_MARGIN)
-        self._factor = math.exp(self._margin)
+        self.margin = math.exp(self._margin)
         if expected and seconds:
             self._level *= self._drifted(seconds / expected)
         self._held.append((rows, seconds))
@@ -127,7 +145,7 @@ class LatencyModel:
 
     def relax(self) -> None:
         """Expect the best again: what was learnt is old, and nothing runs that could correct it."""
-        self._margin, self._factor, self._level = 0.0, 1.0, 1.0
+        self._margin, self.margin, self._level = 0.0, 1.0, 1.0
         self._hoping = True
         for window in self._windows:
             window.restart()

@@ -137,11 +137,12 @@ class Scheduler:
         rows = self._queue.rows + ticket.rows
         if rows == ticket.rows:
             return True
+        due = min(ticket.deadline, self._queue[0].deadline) if self._protects else ticket.deadline
         return (
             rows <= self._policy.max_batch
             and len(self._queue) < self._policy.max_queue
             and not self._limited
-            and now + self._latency.predict(rows) + self._home.seconds <= ticket.deadline
+            and now + self._latency.predict(rows) + self._home.seconds <= due
         )
 
     def _refusal(self, now: float, ticket: Ticket, at: int) -> Drop | None:
@@ -149,13 +150,14 @@ class Scheduler:
         policy, waiting = self._policy, len(self._queue)
         if waiting >= policy.max_queue or (self._limited and self._level_is_full(ticket.level)):
             return self._turn_away(now, ticket, Reason.QUEUE_FULL, self._drain_s())
-        finish = self._forecast.finish(now, ticket.rows, self._ahead(now, at), self._ends)
+        ahead = self._ahead(now, at)
+        finish = self._forecast.finish(now, ticket.rows, ahead, self._ends, ticket.key)
         late_s = finish + self._home.seconds - ticket.deadline
         if self._forecast.strict:
             late_s += self._caution.share * self._forecast.full_s
-        if late_s <= 0 and self._protects and at < waiting:
+        if late_s <= 0 and self._protects and waiting:
             tickets = tuple(self._queue)
-            if self._forecast.pushed_over(now, ticket.rows, at, tickets, self._ends):
+            if self._forecast.makes_late(now, ticket, at, tickets, self._ends):
                 late_s = self._forecast.full_s
         return self._turn_away(now, ticket, Reason.SHED, late_s) if late_s > 0 else None
 
@@ -246,9 +248,10 @@ class Scheduler:
         return self._run(now, tickets, sum([ticket.rows for ticket in tickets]), closed)
 
     def _run(self, now: float, tickets: tuple[Ticket, ...], rows: int, closed: str) -> Run:
-        seconds = self._latency.predict(rows)
+        shape = tickets[0].key
+        seconds = self._latency.predict(rows, shape)
         # With half the margin: forecasts add their own, and two errors partly cancel out.
-        ends_at = now + math.sqrt(seconds * self._latency.expect(rows))
+        ends_at = now + seconds / math.sqrt(self._latency.margin)
         insort(self._ends, ends_at)
         return Run(tickets, rows, now, seconds, closed, ends_at)
 
@@ -258,7 +261,7 @@ class Scheduler:
         self._caution.served(len(run.tickets))
         if learn:
             self._learnt_at = now
-            self._latency.observe(run.rows, now - run.picked_at)
+            self._latency.observe(run.rows, now - run.picked_at, run.tickets[0].key)
 
     def answered(self, seconds: float) -> None:
         """Learn how long after its run the last member of a batch had its answer sent."""
@@ -291,7 +294,7 @@ class Scheduler:
 
     def _late_candidates(self, now: float) -> Iterator[int]:
         """Positions that may be late: a prefix when the queue is ordered by deadline alone."""
-        longest = self._latency.predict(self._policy.max_batch)
+        longest = self._latency.longest_s
         for at, ticket in enumerate(self._queue):
             if ticket.deadline - longest - self._home.seconds <= now:
                 yield at
@@ -300,16 +303,16 @@ class Scheduler:
 
     def _last_start(self, ticket: Ticket) -> float:
         """When a run of its own must have begun for the answer to be in time."""
-        return ticket.deadline - self._latency.predict(ticket.rows) - self._home.seconds
+        return ticket.deadline - self._latency.predict(ticket.rows, ticket.key) - self._home.seconds
 
     def _first_to_be_late(self) -> float:
         """When the first of those who wait can no longer be answered in time."""
         if not self._ordered_by_deadline:
             return min(self._last_start(ticket) for ticket in self._queue)
         first = self._last_start(self._queue[0])
-        if self._queue.rows == len(self._queue):
+        if self._queue.rows == len(self._queue) and self._queue[0].key is None:
             return first  # a row each: who is due first is late first
-        longest = self._latency.predict(self._policy.max_batch) + self._home.seconds
+        longest = self._latency.longest_s + self._home.seconds
         for ticket in self._queue:
             if ticket.deadline - longest >= first:
                 break
@@ -353,20 +356,22 @@ class Scheduler:
         tickets = [queue[at] for at in places]
         rows = sum([ticket.rows for ticket in tickets])
         if rows > limit:
-            ends, room = self._batches_to_come(now, limit, rows)
+            ends, room = self._batches_to_come(now, self._latency.predict(limit, key), limit, rows)
             may_go = heaviest(tickets, ends, room, self._policy.shares)
             places = [at for at, may in zip(places, may_go, strict=True) if may]
         return _filling(queue, places, limit)
 
-    def _batches_to_come(self, now: float, limit: int, rows: int) -> tuple[list[float], list[int]]:
+    def _batches_to_come(
+        self, now: float, seconds: float, limit: int, rows: int
+    ) -> tuple[list[float], list[int]]:
         """Return when the answers are back of this batch and the next, and the places until then.
 
-        There are as many as it takes for `rows`.
+        This one has `limit` places and takes `seconds`; there are as many as it takes for `rows`.
         """
         home_s, most = self._home.seconds, self._policy.max_batch
         free = self._free(now)
-        insort(free, now + self._latency.predict(limit))
-        ends, room = [now + self._latency.predict(limit) + home_s], [limit]
+        insort(free, now + seconds)
+        ends, room = [now + seconds + home_s], [limit]
         while room[-1] < rows:
             end = free.pop(0) + self._latency.predict(most)
             insort(free, end)
@@ -384,18 +389,18 @@ class Scheduler:
             return "preferred"
         if now >= head.arrived + self._policy.max_delay_s:
             return "delay"
-        last_start = head.deadline - self._latency.predict(rows) - self._home.seconds
+        last_start = head.deadline - self._latency.predict(rows, head.key) - self._home.seconds
         return "deadline" if now >= last_start else ""
 
     def _size(self, now: float, key: Hashable) -> tuple[int, float]:
         """Return the rows to take at most, and the deadline that is too tight to come along."""
         top = min(self._queue.rows, self._policy.max_batch)
-        finish = now + self._latency.predict(top) + self._home.seconds
+        finish = now + self._latency.predict(top, key) + self._home.seconds
         patient = self._queue[0].deadline >= finish and self._ordered_by_deadline
         if patient and not self._arrivals.weighed:
             return top, -math.inf  # everyone can afford the largest batch there is
         best = self._sizes.best(now, self._crowd(now, key))
-        return best, now + self._latency.predict(best) + self._home.seconds
+        return best, now + self._latency.predict(best, key) + self._home.seconds
 
     def _crowd(self, now: float, key: Hashable) -> Crowd:
         queue = self._queue
@@ -407,6 +412,7 @@ class Scheduler:
             self._rows_like(key) / len(alike),
             per_s,
             load,
+            shape=key,
             alike=self._arrivals.alike and not self._arrivals.weighed,
             turn_s=self._turns.seconds,
             free=self._free(now),

@@ -9,7 +9,7 @@ goodput collapses. With it, overload has the batch sizes of Nexus' window drop (
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from inferd.inference.scheduling.latency import LatencyModel
@@ -34,6 +34,8 @@ class Crowd:
     rows_per_s: float
     #: What is asked for of late, as a share of what can be served.
     load: float
+    #: What their rows have in common.
+    shape: Hashable = None
     #: Whether all callers have about the same time, and the same worth.
     alike: bool = False
     #: What a batch costs besides: the wait for its turn.
@@ -84,7 +86,10 @@ class Sizes:
 
         def in_time(left_out: int) -> bool:
             rows = min(self._most, math.ceil((len(deadlines) - left_out) * each))
-            return now + self._latency.predict(rows) + self._home.seconds <= deadlines[left_out]
+            return (
+                now + self._latency.predict(rows, crowd.shape) + self._home.seconds
+                <= deadlines[left_out]
+            )
 
         left_out = bisect_left(range(len(deadlines) - 1), True, key=in_time)
         return min(self._most, math.ceil((len(deadlines) - left_out) * each))
@@ -98,7 +103,7 @@ class Sizes:
         """
         predict, deadlines, each = self._latency.predict, crowd.deadlines, crowd.rows_each
         waiting = len(deadlines)
-        seconds = predict(size)
+        seconds = predict(size, crowd.shape)
         finish = now + seconds + self._home.seconds
         worth = crowd.worth or range(waiting + 1)
         first = bisect_left(deadlines, finish)
