@@ -7,10 +7,12 @@ Time is a number. Runs take what was predicted, or not.
 
 import math
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -37,7 +39,7 @@ from inferd.inference.scheduling import (
     discipline_for,
 )
 from inferd.inference.scheduling.queue import Queue
-from support.scheduling import MS
+from support.scheduling import MS, a_latency, a_ticket, take_back
 
 #: Sums of floats are not exact.
 EPSILON = 1e-9
@@ -104,9 +106,12 @@ class Version:
         assert isinstance(self.discipline, Scheduler)
         return self.discipline._queue
 
+    @property
+    def home_s(self) -> float:
+        return self.discipline._home.seconds if isinstance(self.discipline, Scheduler) else 0.0
+
     def last_start(self, ticket: Ticket) -> float:
-        home_s = self.discipline._home.seconds if isinstance(self.discipline, Scheduler) else 0.0
-        return ticket.deadline - self.latency.predict(ticket.rows) - home_s
+        return ticket.deadline - self.latency.predict(ticket.rows, ticket.key) - self.home_s
 
     # -- what a server does -----------------------------------------------------------
 
@@ -151,18 +156,17 @@ class Version:
         assert run.rows == sum(ticket.rows for ticket in run.tickets)
         assert run.rows <= self.policy.max_batch
         assert len({ticket.key for ticket in run.tickets}) == 1
-        assert run.predicted_s == self.latency.predict(run.rows)
+        assert run.predicted_s == self.latency.predict(run.rows, run.tickets[0].key)
         assert self.idle, "all instances are busy"
-        behind = run.predicted_s - self.latency.predict(1)
+        finish = now + run.predicted_s + self.home_s
         for ticket in run.tickets:
             del self.waiting[ticket]
-            late_s = now + behind - self.last_start(ticket)
-            rows_s = self.latency.predict(ticket.rows) - self.latency.predict(1)
-            assert not self.keeps_time or late_s - rows_s <= EPSILON, "it will be late"
+            assert not self.keeps_time or finish <= ticket.deadline + EPSILON, "it will be late"
         self.running.append(run)
 
     def finish(self, now: float, run: Run, *, learn: bool) -> None:
         self.running.remove(run)
+        run.failed = not learn
         self.discipline.finished(now, run, learn=learn)
         for ticket in run.tickets:
             gone = ticket in self.deserted
@@ -438,3 +442,98 @@ def test_every_discipline_keeps_its_promises_in_whatever_order_things_happen() -
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+# -- who is served ------------------------------------------------------------------------
+
+
+class Told:
+    """What became of callers whose runs take just what was predicted."""
+
+    def __init__(self) -> None:
+        self.in_time: set[Ticket] = set()
+        self.failed: set[Ticket] = set()
+
+
+def served(discipline: Discipline, tickets: Sequence[Ticket]) -> Told:
+    """Let these come, in this order, and serve whom the discipline lets in."""
+    told, running = Told(), list[Run]()
+    now, at = 0.0, 0
+    while at < len(tickets) or running or len(discipline):
+        ends = min((run.picked_at + run.predicted_s for run in running), default=math.inf)
+        comes = tickets[at].arrived if at < len(tickets) else math.inf
+        now = max(now, min(ends, comes, discipline.wake_at(now)))
+        for run in [run for run in running if run.picked_at + run.predicted_s <= now]:
+            running.remove(run)
+            take_back(discipline, now, run)
+            for ticket in run.tickets:
+                (told.in_time if now <= ticket.deadline else told.failed).add(ticket)
+        while at < len(tickets) and tickets[at].arrived <= now:
+            if discipline.enter(now, tickets[at]):
+                told.failed.add(tickets[at])
+            at += 1
+        told.failed.update(drop.ticket for drop in discipline.given_up(now))
+        while run_or_none := discipline.pick(now):
+            running.append(run_or_none)
+    return told
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    policy=policies,
+    calls=st.lists(
+        st.tuples(st.floats(0.0, 100.0), st.integers(1, 8), callers, st.floats(200.0, 900.0)),
+        max_size=20,
+    ),
+)
+def test_where_all_can_be_served_in_time_nobody_is_refused(
+    policy: Policy, calls: list[tuple[float, int, dict[str, Any], float]]
+) -> None:
+    """Twenty runs of at most 5 ms each, one after the other, and 200 ms for each."""
+    policy = replace(policy, max_queue=64, limits={}, guard_s=0.0)
+    tickets = [
+        a_ticket(
+            (arrived_ms + within_ms) * MS,
+            arrived=arrived_ms * MS,
+            rows=min(rows, policy.max_batch),
+            level=caller["level"] if policy.levels else 0,
+            **{name: caller[name] for name in ("key", "weight", "caller", "retried")},
+        )
+        for arrived_ms, rows, caller, within_ms in sorted(calls, key=lambda call: call[0])
+    ]
+    latency = a_latency(*buckets_of(policy.max_batch), base=1 * MS, per_row=0.5 * MS)
+
+    told = served(discipline_for(policy, latency), tickets)
+
+    assert not told.failed
+    assert told.in_time == set(tickets)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    gaps_ms=st.lists(st.floats(12.0, 40.0), min_size=1, max_size=8),
+    flood_per_ms=st.floats(1.0, 8.0),
+    within=st.floats(4.0, 8.0),
+    max_batch=st.sampled_from([2, 4, 8]),
+    base_ms=st.floats(0.5, 4.0),
+)
+def test_who_asks_for_less_than_its_share_is_served_whatever_the_others_ask_for(
+    gaps_ms: list[float], flood_per_ms: float, within: float, max_batch: int, base_ms: float
+) -> None:
+    """All have the time of some full batches; one has a single request here at a time."""
+    latency = a_latency(*buckets_of(max_batch), base=base_ms * MS, per_row=0.25 * MS)
+    within_s = within * latency.predict(max_batch)
+    modest, now = [], 0.0
+    for gap_ms in gaps_ms:
+        now += max(gap_ms * MS, within_s)
+        modest.append(a_ticket(now + within_s, arrived=now, caller="modest"))
+    flood = [
+        a_ticket(at * MS / flood_per_ms + within_s, arrived=at * MS / flood_per_ms, caller="bulk")
+        for at in range(int(now / MS * flood_per_ms) + 20)
+    ]
+    policy = Policy(max_batch=max_batch, guard_s=0.0)
+    tickets = sorted([*modest, *flood], key=lambda ticket: ticket.arrived)
+
+    told = served(Scheduler(policy, latency), tickets)
+
+    assert told.in_time >= set(modest)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from inferd.inference.scheduling import LatencyModel, Policy
 from inferd.inference.scheduling.arrivals import ALIKE, EPOCH_S, TICK_S, Arrivals
+from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.forecast import Forecast
 from inferd.inference.scheduling.turns import Turns
 from inferd.inference.scheduling.way_home import WayHome
@@ -49,7 +50,15 @@ def test_the_forecast_is_what_would_come_if_nothing_changed(
     for within_s in (0.001, 1.0):
         arrivals.note(0.0, 1, within_s)
     policy = Policy(max_batch=8, instances=slots)
-    forecast = Forecast(policy, latency, arrivals, WayHome(policy.guard_s), Turns(), slots=slots)
+    forecast = Forecast(
+        policy,
+        latency,
+        arrivals,
+        WayHome(policy.guard_s),
+        turns=Turns(),
+        bound=Bound(policy.max_batch, latency),
+        slots=slots,
+    )
     # Runs under way began within the time that one takes: nobody is free twice before another.
     ends = sorted(min(end, base_ms) * MS for end in ends_ms[:slots])
 

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from inferd.inference.scheduling import LatencyModel, Policy, Run, Scheduler, Ticket, buckets_of
+from inferd.inference.scheduling import (
+    Discipline,
+    LatencyModel,
+    Policy,
+    Run,
+    Scheduler,
+    Ticket,
+    buckets_of,
+)
 
 MS = 0.001
 
@@ -34,6 +42,11 @@ def a_ticket(due: float = 1.0, *, rows: int = 1, arrived: float = 0.0, **rest: A
     return Ticket(rows=rows, deadline=due, arrived=arrived, **rest)
 
 
+def take_back(discipline: Discipline, now: float, run: Run) -> None:
+    """End a run from which there is nothing to learn."""
+    discipline.finished(now, run, learn=False)
+
+
 def picked(run: Run | None) -> list[Ticket]:
     assert run is not None, "nothing was picked"
     return list(run.tickets)
@@ -44,5 +57,5 @@ def order_of(scheduler: Scheduler, now: float) -> list[Ticket]:
     order: list[Ticket] = []
     while run := scheduler.pick(now):
         order += run.tickets
-        scheduler.finished(now, run, learn=False)
+        take_back(scheduler, now, run)
     return order

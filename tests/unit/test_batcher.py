@@ -88,8 +88,9 @@ class Fixture:
         self.loop = asyncio.get_running_loop()
         self.asked: list[Request] = []
         self.turns = Turns()
+        self.scheduler = kind(policy, self.latency, self.turns)
         self.batcher = Batcher(
-            kind(policy, self.latency),
+            self.scheduler,
             [self.instance],
             self.statistics,
             run_time=RunTime(buckets_of(max_batch)),
@@ -505,3 +506,20 @@ async def test_a_run_on_the_event_loop_needs_no_core() -> None:
 
     assert not running.future.done()
     await running.future
+
+
+async def test_poison_makes_batches_smaller_and_leavers_do_not() -> None:
+    it = Fixture()
+    for _ in range(3):
+        requests = [it.ask(value) for value in (1, 2)]
+        await asyncio.sleep(RUN_S / 2)
+        for request in requests:
+            it.leave(request)
+        await asyncio.sleep(2 * RUN_S)
+    left = it.scheduler.bound
+
+    for _ in range(80):
+        requests = [it.ask(value) for value in (1, 13, 2, 13)]
+        await asyncio.gather(*(each.future for each in requests), return_exceptions=True)
+
+    assert (left, it.scheduler.bound) == (4, 1)

@@ -61,6 +61,7 @@ class Executors:
         record = Batch(now, 0, executor, run.rows, numbers)
         active = Active(run, members, record, round(self._work_ns(members, run.rows) * factor))
         active.clean = not any(member.poison for member in members)
+        run.failed = not active.clean
         self._progress(now)
         self.active.append(active)
         self._foresee(now, active)

@@ -297,7 +297,10 @@ class Batcher:
     def _learn(self, run: Run, batch: Batch, *, learn: bool = True) -> float:
         """Give the scheduler a run back, and count the batch. Returns the time."""
         now = self._clock()
-        learn = learn and batch.clean
+        if not batch.clean:
+            learn = False
+            # One that was stopped, because all had left, did not fail.
+            run.failed = len(batch.requests) > 1 and not all(each.gone for each in batch.requests)
         self._scheduler.finished(now, run, learn=learn)
         if learn:
             self._run_time.observe(run.rows, batch.computed - batch.assembled)

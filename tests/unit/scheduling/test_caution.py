@@ -6,7 +6,7 @@ import pytest
 
 from inferd.inference.scheduling import Scheduler
 from inferd.inference.scheduling.caution import MISS_RATE, MOST, Caution
-from support.scheduling import MS, a_scheduler, a_ticket
+from support.scheduling import MS, a_scheduler, a_ticket, take_back
 
 
 def test_it_begins_without() -> None:
@@ -63,10 +63,10 @@ def test_after_losses_the_door_is_closed_earlier() -> None:
         assert scheduler.enter(1 * MS, a_ticket(23 * MS, arrived=1 * MS)) is None
         assert len(scheduler.given_up(14 * MS)) == 1, "the run takes longer than it should"
 
-    scheduler.finished(15 * MS, run, learn=False)
+    take_back(scheduler, 15 * MS, run)
     scheduler.enter(15 * MS, a_ticket(39 * MS, arrived=15 * MS))
     run = scheduler.pick(15 * MS)
     assert run
     assert not admits(scheduler, 16 * MS, 19.4 * MS), "5 late: a twentieth of 10 ms more"
     assert admits(scheduler, 16 * MS, 19.6 * MS)
-    scheduler.finished(25 * MS, run, learn=False)
+    take_back(scheduler, 25 * MS, run)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferd.inference.scheduling import Mode, Reason, Run, Scheduler, Ticket
-from support.scheduling import MS, a_busy_scheduler, a_scheduler, a_ticket
+from support.scheduling import MS, a_busy_scheduler, a_scheduler, a_ticket, take_back
 
 
 @pytest.mark.parametrize("mode", [Mode.FAIL_FAST, Mode.GOODPUT])
@@ -120,7 +120,7 @@ def served(scheduler: Scheduler, tickets: Sequence[Ticket]) -> tuple[set[Ticket]
         for run in [run for run in running if run.picked_at + run.predicted_s <= now]:
             running.remove(run)
             in_time.update(ticket for ticket in run.tickets if now <= ticket.deadline + 1e-9)
-            scheduler.finished(now, run, learn=False)
+            take_back(scheduler, now, run)
         while at < len(tickets) and tickets[at].arrived <= now:
             if scheduler.enter(now, tickets[at]) is None:
                 admitted.add(tickets[at])

@@ -9,7 +9,15 @@ import pytest
 from inferd.inference.scheduling import Reason, Run, Scheduler, Ticket
 from inferd.inference.scheduling.eviction import Eviction
 from inferd.inference.scheduling.queue import Queue
-from support.scheduling import MS, a_busy_scheduler, a_scheduler, a_ticket, order_of, picked
+from support.scheduling import (
+    MS,
+    a_busy_scheduler,
+    a_scheduler,
+    a_ticket,
+    order_of,
+    picked,
+    take_back,
+)
 
 
 def entered(scheduler: Scheduler, *callers: str | None) -> list[bool]:
@@ -19,7 +27,7 @@ def entered(scheduler: Scheduler, *callers: str | None) -> list[bool]:
 def waiting(scheduler: Scheduler, run: Run) -> dict[object, int]:
     """Return how many wait of each caller, by running them all."""
     scheduler.given_up(0.0)
-    scheduler.finished(2.1 * MS, run, learn=False)
+    take_back(scheduler, 2.1 * MS, run)
     return dict(Counter(ticket.caller for ticket in order_of(scheduler, 2.1 * MS)))
 
 
@@ -135,7 +143,7 @@ def test_when_a_batch_cannot_take_all_callers_take_turns() -> None:
         scheduler.enter(0.0, ticket)
     scheduler.given_up(0.0)
 
-    scheduler.finished(7 * MS, first, learn=False)
+    take_back(scheduler, 7 * MS, first)
     run = scheduler.pick(7 * MS)
 
     assert Counter(ticket.caller for ticket in picked(run)) == {"a": 2, "b": 1, "c": 1}
@@ -174,7 +182,7 @@ def success(
         now = max(now, min(ends, comes, scheduler.wake_at(now)))
         if run and ends <= now:
             good.update(whose[each] for each in run.tickets if now <= each.deadline)
-            scheduler.finished(now, run, learn=False)
+            take_back(scheduler, now, run)
             run = None
         if comes <= now:
             scheduler.enter(now, tickets[at])

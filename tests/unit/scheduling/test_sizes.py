@@ -4,7 +4,8 @@ import math
 from itertools import accumulate
 from typing import Any
 
-from inferd.inference.scheduling import Policy, buckets_of
+from inferd.inference.scheduling import buckets_of
+from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.sizes import Crowd, Sizes
 from inferd.inference.scheduling.way_home import WayHome
 from support.scheduling import MS, a_latency
@@ -17,11 +18,8 @@ def best(
     *due_ms: float, home_s: float = 0.0, worth: list[float] | None = None, **crowd: Any
 ) -> int:
     """Return the best size for those who are due at these times, one row each, now."""
-    sizes = Sizes(
-        Policy(max_batch=8),
-        a_latency(*buckets_of(8), base=MS, per_row=MS),
-        WayHome(home_s),
-    )
+    latency = a_latency(*buckets_of(8), base=MS, per_row=MS)
+    sizes = Sizes(Bound(8, latency), latency, WayHome(home_s))
     rest: dict[str, Any] = {"rows_each": 1.0, "rows_per_s": FULL_PER_S, "load": 0.0, **crowd}
     if worth is not None:
         rest["worth"] = [0.0, *accumulate(worth)]

@@ -3,7 +3,7 @@
 import pytest
 
 from inferd.inference.scheduling import Level, Reason, Scheduler, Ticket
-from support.scheduling import MS, a_busy_scheduler, a_ticket, picked
+from support.scheduling import MS, a_busy_scheduler, a_ticket, picked, take_back
 
 
 def told(scheduler: Scheduler, now: float = 0.0) -> list[tuple[Ticket, Reason]]:
@@ -139,7 +139,7 @@ def test_after_a_delay_the_heaviest_who_can_still_be_in_time_go() -> None:
     heavy = a_ticket(15.3 * MS, weight=3.0)
     scheduler.admit(0.0, [*light[:2], heavy, light[2]])
 
-    scheduler.finished(8 * MS, first, learn=False)
+    take_back(scheduler, 8 * MS, first)
 
     assert picked(scheduler.pick(8 * MS)) == [light[0], heavy], "at 13 ms; the next is at 18"
 
@@ -148,7 +148,7 @@ def test_where_all_can_be_in_time_the_heavy_are_no_quicker() -> None:
     scheduler, first = a_busy_scheduler(max_batch=2)
     light, heavy = [a_ticket(0.5), a_ticket(0.6)], [a_ticket(0.7, weight=9.0)]
     scheduler.admit(0.0, [*light, *heavy])
-    scheduler.finished(2.1 * MS, first, learn=False)
+    take_back(scheduler, 2.1 * MS, first)
 
     assert picked(scheduler.pick(2.1 * MS)) == light
 

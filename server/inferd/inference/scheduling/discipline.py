@@ -42,6 +42,8 @@ class Run:
     closed: str
     #: When it was expected to end, at the time it was picked.
     ends_at: float
+    #: Set when some of its members made it fail, and it had to be found out which.
+    failed: bool = False
 
 
 class Discipline(Protocol):

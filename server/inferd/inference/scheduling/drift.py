@@ -14,7 +14,7 @@ LEAST_SCATTER = 0.02
 #: One run counts for no more than this many scatters: a stall is not a drift.
 MOST = 3.0
 #: What a run must be off by to count at all, and where it is a drift, in scatters.
-SLACK, LIMIT = 1.0, 8.0
+SLACK, LIMIT = 1.0, 5.0
 
 
 class Drift:

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 from itertools import accumulate
 
 from inferd.inference.scheduling.arrivals import Arrivals
+from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Mode, Policy
 from inferd.inference.scheduling.ticket import Ticket
@@ -42,16 +43,17 @@ class Forecast:
         latency: LatencyModel,
         arrivals: Arrivals,
         home: WayHome,
-        turns: Turns,
         *,
+        turns: Turns,
+        bound: Bound,
         slots: int,
     ) -> None:
         self._latency = latency
         self._arrivals = arrivals
-        self._most = policy.max_batch
+        self._bound = bound
         #: Batch sizes that are compared.
         self._candidates = sorted(
-            {*latency.buckets, *range(1, self._most + 1, max(1, self._most // FINE))}
+            {*latency.buckets, *range(1, policy.max_batch + 1, max(1, policy.max_batch // FINE))}
         )
         self._fails_fast = policy.mode is Mode.FAIL_FAST
         self._home = home
@@ -84,13 +86,18 @@ class Forecast:
         starts = self._free_at(now, int(batches), ends) + self._turns.seconds
         company += rows
         if not self.strict:
-            company = min(self._most, math.ceil(company))
+            company = max(rows, min(self._bound.rows, math.ceil(company)))
             return starts + self._latency.predict(company, shape) / self._latency.margin
         company = min(company + self._joining * (starts - now), full)
         return starts + self._latency.predict(max(rows, math.ceil(company)), shape)
 
     def makes_late(
-        self, now: float, newcomer: Ticket, at: int, tickets: Sequence[Ticket], ends: Sequence[float]
+        self,
+        now: float,
+        newcomer: Ticket,
+        at: int,
+        tickets: Sequence[Ticket],
+        ends: Sequence[float],
     ) -> bool:
         """Return whether a newcomer at place `at` makes somebody late who has been let in.
 
@@ -149,11 +156,11 @@ class Forecast:
         alike = self._arrivals.alike
         self.strict = alike or self._fails_fast
         if self.strict:
-            self._full = self._best_size() if alike else self._most
+            self._full = self._best_size() if alike else self._bound.rows
             self._joining = self._rate if alike else self._rate * EARLIER
             self.full_s = self._latency.predict(self._full) + self._turns.seconds
         else:
-            self._full = self._most
+            self._full = self._bound.rows
             self.full_s = self._latency.expect(self._full) + self._turns.seconds
 
     def _best_size(self) -> int:
@@ -166,7 +173,7 @@ class Forecast:
         best, most_per_s = self._latency.buckets[0], 0.0
         for size in self._candidates:
             seconds = self._latency.predict(size) + self._turns.seconds
-            if not seconds < within_s:
+            if not seconds < within_s or size > self._bound.rows:
                 break
             filled = min(size, self._rate * min(within_s - seconds, seconds))
             if filled >= ABOUT * most_per_s * seconds:

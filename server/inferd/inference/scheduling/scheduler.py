@@ -17,6 +17,7 @@ from itertools import accumulate
 from operator import itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
+from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.caution import Caution
 from inferd.inference.scheduling.discipline import Drop, Reason, Run
 from inferd.inference.scheduling.eviction import Eviction
@@ -54,10 +55,17 @@ class Scheduler:
         self._arrivals = Arrivals()
         self._home = WayHome(policy.guard_s)
         self._turns = turns or Turns()
+        self._bound = Bound(policy.max_batch, latency)
         self._forecast = Forecast(
-            policy, latency, self._arrivals, self._home, self._turns, slots=self._slots
+            policy,
+            latency,
+            self._arrivals,
+            self._home,
+            turns=self._turns,
+            bound=self._bound,
+            slots=self._slots,
         )
-        self._sizes = Sizes(policy, latency, self._home)
+        self._sizes = Sizes(self._bound, latency, self._home)
         self._queue = Queue(by_arrival=policy.preserve_ordering)
         self._eviction = Eviction(self._queue, policy.shares)
         self._evicted: list[Drop] = []
@@ -89,6 +97,11 @@ class Scheduler:
     def admit(self, now: float, tickets: Iterable[Ticket]) -> list[Drop]:
         """Take in what has arrived since the last look; return what is refused."""
         return [drop for ticket in tickets if (drop := self.enter(now, ticket))]
+
+    @property
+    def bound(self) -> int:
+        """The rows in a batch at most: fewer than the model takes while some make runs fail."""
+        return self._bound.rows
 
     def enter(self, now: float, ticket: Ticket) -> Drop | None:
         """Admit one ticket, or say why not."""
@@ -139,7 +152,7 @@ class Scheduler:
             return True
         due = min(ticket.deadline, self._queue[0].deadline) if self._protects else ticket.deadline
         return (
-            rows <= self._policy.max_batch
+            rows <= self._bound.rows
             and len(self._queue) < self._policy.max_queue
             and not self._limited
             and now + self._latency.predict(rows) + self._home.seconds <= due
@@ -240,7 +253,7 @@ class Scheduler:
         if not self._queue or len(self._ends) >= self._slots:
             return None
         head = self._queue[0]
-        rows = min(self._rows_like(head.key), self._policy.max_batch)
+        rows = min(self._rows_like(head.key), self._bound.rows)
         closed = self._closed_because(now, head, rows)
         if not closed:
             return None
@@ -259,6 +272,8 @@ class Scheduler:
         """Take a run back. `learn` is False when its time says nothing (failed, stopped)."""
         self._ends.remove(run.ends_at)
         self._caution.served(len(run.tickets))
+        if len(run.tickets) > 1:
+            self._bound.note(run.rows, failed=run.failed)
         if learn:
             self._learnt_at = now
             self._latency.observe(run.rows, now - run.picked_at, run.tickets[0].key)
@@ -326,8 +341,8 @@ class Scheduler:
 
     def _drain_s(self) -> float:
         """Seconds until the queue, as it stands, has been served."""
-        batches = math.ceil(self._queue.rows / self._policy.max_batch)
-        return batches * self._latency.predict(self._policy.max_batch) / self._slots
+        batches = math.ceil(self._queue.rows / self._bound.rows)
+        return batches * self._latency.predict(self._bound.rows) / self._slots
 
     # -- the size of a batch -----------------------------------------------------
 
@@ -368,7 +383,7 @@ class Scheduler:
 
         This one has `limit` places and takes `seconds`; there are as many as it takes for `rows`.
         """
-        home_s, most = self._home.seconds, self._policy.max_batch
+        home_s, most = self._home.seconds, self._bound.rows
         free = self._free(now)
         insort(free, now + seconds)
         ends, room = [now + seconds + home_s], [limit]
@@ -381,7 +396,7 @@ class Scheduler:
 
     def _closed_because(self, now: float, head: Ticket, rows: int) -> str:
         """Say why a batch should leave now; empty when waiting for company is allowed."""
-        if rows >= self._policy.max_batch:
+        if rows >= self._bound.rows:
             return "full"
         if not self._policy.max_delay_s:
             return "idle"
@@ -394,7 +409,7 @@ class Scheduler:
 
     def _size(self, now: float, key: Hashable) -> tuple[int, float]:
         """Return the rows to take at most, and the deadline that is too tight to come along."""
-        top = min(self._queue.rows, self._policy.max_batch)
+        top = min(self._queue.rows, self._bound.rows)
         finish = now + self._latency.predict(top, key) + self._home.seconds
         patient = self._queue[0].deadline >= finish and self._ordered_by_deadline
         if patient and not self._arrivals.weighed:

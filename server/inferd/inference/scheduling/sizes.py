@@ -12,8 +12,8 @@ from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
+from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.latency import LatencyModel
-from inferd.inference.scheduling.policy import Policy
 from inferd.inference.scheduling.way_home import WayHome
 
 #: How many batches ahead the comparison of sizes looks.
@@ -53,9 +53,9 @@ class Crowd:
 class Sizes:
     """Compares the bucket sizes on paper. Pure: `now` comes in, a size comes out."""
 
-    def __init__(self, policy: Policy, latency: LatencyModel, home: WayHome) -> None:
+    def __init__(self, bound: Bound, latency: LatencyModel, home: WayHome) -> None:
         self._latency = latency
-        self._most = policy.max_batch
+        self._bound = bound
         self._home = home
 
     def best(self, now: float, crowd: Crowd) -> int:
@@ -73,7 +73,7 @@ class Sizes:
         for size in self._latency.sizes:
             if size >= crowd.rows_each:
                 yield size
-            if size >= crowd.rows_each * len(crowd.deadlines):
+            if size >= min(crowd.rows_each * len(crowd.deadlines), self._bound.rows):
                 return
 
     def _whole(self, now: float, crowd: Crowd) -> int:
@@ -85,14 +85,14 @@ class Sizes:
         deadlines, each = crowd.deadlines, crowd.rows_each
 
         def in_time(left_out: int) -> bool:
-            rows = min(self._most, math.ceil((len(deadlines) - left_out) * each))
+            rows = min(self._bound.rows, math.ceil((len(deadlines) - left_out) * each))
             return (
                 now + self._latency.predict(rows, crowd.shape) + self._home.seconds
                 <= deadlines[left_out]
             )
 
         left_out = bisect_left(range(len(deadlines) - 1), True, key=in_time)
-        return min(self._most, math.ceil((len(deadlines) - left_out) * each))
+        return min(self._bound.rows, math.ceil((len(deadlines) - left_out) * each))
 
     def _cost(self, size: int, crowd: Crowd, now: float) -> tuple[float, float]:
         """Return what a batch of `size` costs if it leaves now, in requests; seconds for each.
@@ -115,12 +115,12 @@ class Sizes:
         for _ in range(HORIZON):
             if at >= waiting:
                 break
-            rows = min(self._most, math.ceil((waiting - at) * each))
+            rows = min(self._bound.rows, math.ceil((waiting - at) * each))
             end = free.pop(0) + crowd.turn_s + predict(rows)
             insort(free, end)
             first = bisect_left(deadlines, end + self._home.seconds, lo=at)
             lost += worth[first] - worth[at]
-            at = first + int(self._most / each)
+            at = first + int(self._bound.rows / each)
         pressure = min(max(0.0, (crowd.load - CALM) / (PRESSED - CALM)), 1.0)
         missed = pressure * (crowd.rows_per_s / each * (seconds + crowd.turn_s) - taken)
         # Some who are lost would not have been served anyhow.
