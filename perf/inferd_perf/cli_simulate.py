@@ -65,6 +65,13 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--jobs", type=at_least_one, default=1, help="processes (1)")
     parser.add_argument("--json", action="store_true", help="print the cells as one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with curves")
+    parser.add_argument("--svg", type=Path, metavar="DIR", help="write its pictures, a file each")
+    parser.add_argument(
+        "--tune",
+        metavar="POLICY",
+        help="search the parameters of a policy that inferd is compared with, on workloads and "
+        "seeds that are not reported, and end",
+    )
     parser.add_argument(
         "--gate",
         action="store_true",
@@ -78,6 +85,8 @@ def add_simulate(commands: Any) -> None:
 def _simulate(args: argparse.Namespace) -> int:
     if args.golden is not None:
         return _write_golden(args.golden)
+    if args.tune is not None:
+        return _tune(args.tune)
     from inferd_perf.simulation import plan
 
     tasks = _tasks(args)
@@ -86,14 +95,23 @@ def _simulate(args: argparse.Namespace) -> int:
     if args.gate and not plan.comparable(task.policy for task in tasks):
         raise Failed("a gate needs inferd-goodput and a rival")
     cells = list(plan.compute(tasks, jobs=args.jobs))
-    if args.html is not None:
-        from inferd_perf.simulation import page
-
-        page.write(args.html, cells, _timelines(tasks))
+    if args.html is not None or args.svg is not None:
+        _report(args, cells, _timelines(tasks))
     print(json.dumps({"cells": cells}) if args.json else table(cells))
     if args.gate and (found := plan.worse(cells)):
         raise Failed("\n  ".join(["it is not the best:", *found]))
     return 0
+
+
+def _report(
+    args: argparse.Namespace, cells: "Sequence[Cell]", timelines: "dict[str, Timeline]"
+) -> None:
+    from inferd_perf.simulation import page
+
+    if args.html is not None:
+        page.write(args.html, cells, timelines)
+    if args.svg is not None:
+        page.write_pictures(args.svg, cells, timelines)
 
 
 def _tasks(args: argparse.Namespace) -> "list[Task]":
@@ -157,6 +175,18 @@ def _timelines(tasks: "Iterable[Task]") -> "dict[str, Timeline]":
         )
         for policy in dict.fromkeys(task.policy for task in tasks)
     }
+
+
+def _tune(policy: str) -> int:
+    from inferd_perf.simulation import tuning
+
+    if policy not in tuning.SPACES:
+        raise Failed(f"no parameters for '{policy}'; there are for {', '.join(tuning.SPACES)}")
+    print("success %  parameters; what is published is first of its equals")
+    for trial in tuning.tune(policy):
+        parameters = ", ".join(f"{name}={value:g}" for name, value in trial.parameters.items())
+        print(f"{100 * trial.success:9.1f}  {parameters}")
+    return 0
 
 
 def _write_golden(path: Path) -> int:

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from inferd_perf.simulation.curves import (
+    CARD,
     ON_DARK,
     ON_LIGHT,
     Chart,
@@ -114,19 +115,21 @@ def _series(cells: Sequence[Cell], key: str, policies: Sequence[str]) -> list[Se
     return found
 
 
-def _curves(cells: Sequence[Cell], policies: Sequence[str]) -> str:
+def _curve(figure: _Figure, cells: Sequence[Cell], policies: Sequence[str], look: Look) -> str:
     loads = sorted({float(cell["load"]) for cell in cells})
-    pictures = []
-    for figure in _FIGURES:
-        chart = Chart(
-            title=figure.title,
-            x=Axis(label="load, of capacity", log=True, ticks=loads),
-            y=figure.axis,
-            width=_CHART_WIDTH,
-            height=_CHART_HEIGHT,
-            look=_PAGE,
-        )
-        pictures.append(text_of(line_chart(chart, _series(cells, figure.key, policies))))
+    chart = Chart(
+        title=figure.title,
+        x=Axis(label="load, of capacity", log=True, ticks=loads),
+        y=figure.axis,
+        width=_CHART_WIDTH,
+        height=_CHART_HEIGHT,
+        look=look,
+    )
+    return text_of(line_chart(chart, _series(cells, figure.key, policies)))
+
+
+def _curves(cells: Sequence[Cell], policies: Sequence[str]) -> str:
+    pictures = [_curve(figure, cells, policies, _PAGE) for figure in _FIGURES]
     return f'<div class="row">{"".join(pictures)}</div>'
 
 
@@ -181,11 +184,14 @@ def _timelines(timelines: Mapping[str, Timeline], policies: Sequence[str]) -> st
         "<p>One rectangle for each batch: as wide as it took, as high as it had rows.</p>"
     ]
     for policy in (each for each in policies if each in timelines):
-        of = timelines[policy]
-        title = f"{policy}, {of.of}" if of.of else policy
-        picture = timeline(title, of.runs, from_ns=of.from_ns, to_ns=of.to_ns, look=_PAGE)
-        parts.append(f'<div data-series="{escape(policy)}">{text_of(picture)}</div>')
+        picture = _batches(policy, timelines[policy], _PAGE)
+        parts.append(f'<div data-series="{escape(policy)}">{picture}</div>')
     return "".join(parts)
+
+
+def _batches(policy: str, of: Timeline, look: Look) -> str:
+    title = f"{policy}, {of.of}" if of.of else policy
+    return text_of(timeline(title, of.runs, from_ns=of.from_ns, to_ns=of.to_ns, look=look))
 
 
 def _cell_text(value: Any) -> str:
@@ -262,3 +268,19 @@ def write(path: Path, cells: Sequence[Cell], timelines: Mapping[str, Timeline]) 
     """Write the report of `cells`, and of what ran under each policy in `timelines`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html_of(cells, timelines), encoding="utf-8")
+
+
+def write_pictures(
+    directory: Path, cells: Sequence[Cell], timelines: Mapping[str, Timeline]
+) -> None:
+    """Write the pictures as files of their own: `<workload>-<figure>.svg`, `<policy>.svg`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    policies = policies_of(cells, list(timelines))
+    for workload in dict.fromkeys(str(cell["workload"]) for cell in cells):
+        of = [cell for cell in cells if cell["workload"] == workload]
+        for figure in _FIGURES:
+            picture = _curve(figure, of, policies, CARD)
+            (directory / f"{workload}-{figure.key}.svg").write_text(picture, encoding="utf-8")
+    for policy, shown in timelines.items():
+        picture = _batches(policy, shown, CARD)
+        (directory / f"{policy}.svg").write_text(picture, encoding="utf-8")

@@ -52,8 +52,7 @@ class Queue:
 
     def remove(self, positions: Sequence[int]) -> None:
         """Delete entries at ascending positions."""
-        for at in positions:
-            self._count(self.entries[at][3], -1)
+        self._uncount([self.entries[at][3] for at in positions])
         if positions and positions[-1] == len(positions) - 1:
             del self.entries[: len(positions)]
         else:
@@ -77,6 +76,19 @@ class Queue:
         _add(self.by_caller, ticket.caller, rows)
         _add(self.by_level, ticket.level, sign)
         _add(self.by_weight, ticket.weight, sign)
+
+    def _uncount(self, tickets: Sequence[Ticket]) -> None:
+        if not tickets:
+            return
+        if len(self.by_caller) + len(self.by_level) + len(self.by_weight) > 3:
+            for ticket in tickets:
+                self._count(ticket, -1)
+            return
+        first, rows = tickets[0], sum([ticket.rows for ticket in tickets])
+        self.rows -= rows
+        _add(self.by_caller, first.caller, -rows)
+        _add(self.by_level, first.level, -len(tickets))
+        _add(self.by_weight, first.weight, -len(tickets))
 
 
 def _add(counts: dict[K, int], key: K, by: int) -> None:

@@ -14,7 +14,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
 from inferd.inference.scheduling.bound import Bound
@@ -42,6 +42,7 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 RETRIED = 0.5
 
 _DEADLINE = itemgetter(1)
+DEADLINE = attrgetter("deadline")
 
 
 class Scheduler:
@@ -418,12 +419,13 @@ class Scheduler:
         return best, now + self._latency.predict(best, key) + self._home.seconds
 
     def _crowd(self, now: float, key: Hashable) -> Crowd:
-        queue = self._queue
-        alike = sorted([(each.deadline, each.weight) for each in queue if each.key == key])
+        alike = [ticket for ticket in self._queue if ticket.key == key]
+        if not self._ordered_by_deadline:
+            alike.sort(key=DEADLINE)
         per_s = self._forecast.rows_per_s()
         load = self._arrivals.rows_per_s(now) / (per_s * self._slots) if per_s else 0.0
         crowd = Crowd(
-            [deadline for deadline, _ in alike],
+            [ticket.deadline for ticket in alike],
             self._rows_like(key) / len(alike),
             per_s,
             load,
@@ -433,7 +435,7 @@ class Scheduler:
             free=self._free(now),
         )
         if self._arrivals.weighed:
-            crowd.worth = [0.0, *accumulate([weight for _, weight in alike])]
+            crowd.worth = [0.0, *accumulate([ticket.weight for ticket in alike])]
             crowd.price = self._arrivals.weight.least
             crowd.hurried = list(self._arrivals.hurried(now))
         return crowd

@@ -66,15 +66,22 @@ class Sizes:
         """
         if crowd.alike:
             return self._whole(now, crowd)
-        return min(self._offered(now, crowd), key=lambda size: self._cost(size, crowd, now))
+        best, least = 1, (math.inf, math.inf)
+        for size in self._offered(now, crowd):
+            cost = self._cost(size, crowd, now, least[0])
+            if cost < least:
+                best, least = size, cost
+        return best
 
     def _offered(self, now: float, crowd: Crowd) -> Iterator[int]:
+        """Give the sizes worth comparing, the likeliest first: large ones, as a rule."""
+        most = min(crowd.rows_each * len(crowd.deadlines), self._bound.rows)
+        sizes = self._latency.sizes
+        above = min(bisect_left(sizes, most) + 1, len(sizes))
         yield self._whole(now, crowd)
-        for size in self._latency.sizes:
+        for size in reversed(sizes[:above]):
             if size >= crowd.rows_each:
                 yield size
-            if size >= min(crowd.rows_each * len(crowd.deadlines), self._bound.rows):
-                return
 
     def _whole(self, now: float, crowd: Crowd) -> int:
         """Return the size of the largest batch that is in time for all who would be in it.
@@ -94,38 +101,50 @@ class Sizes:
         left_out = bisect_left(range(len(deadlines) - 1), True, key=in_time)
         return min(self._bound.rows, math.ceil((len(deadlines) - left_out) * each))
 
-    def _cost(self, size: int, crowd: Crowd, now: float) -> tuple[float, float]:
+    def _cost(self, size: int, crowd: Crowd, now: float, least: float) -> tuple[float, float]:
         """Return what a batch of `size` costs if it leaves now, in requests; seconds for each.
+
+        Or something above `least`, if it is more.
 
         It costs those who are lost now and in the batches that follow and, as far as time
         is dear, those whom an efficient batch would have served in the same time, less those
         whom this one serves.
         """
-        predict, deadlines, each = self._latency.predict, crowd.deadlines, crowd.rows_each
-        waiting = len(deadlines)
-        seconds = predict(size, crowd.shape)
-        finish = now + seconds + self._home.seconds
-        worth = crowd.worth or range(waiting + 1)
-        first = bisect_left(deadlines, finish)
-        lost: float = worth[first]
-        taken = min(int(size / each), waiting - first)
-        at = first + taken
-        free = [*crowd.free]
-        insort(free, now + seconds)
-        for _ in range(HORIZON):
-            if at >= waiting:
-                break
-            rows = min(self._bound.rows, math.ceil((waiting - at) * each))
-            end = free.pop(0) + crowd.turn_s + predict(rows)
-            insort(free, end)
-            first = bisect_left(deadlines, end + self._home.seconds, lo=at)
-            lost += worth[first] - worth[at]
-            at = first + int(self._bound.rows / each)
+        deadlines, each = crowd.deadlines, crowd.rows_each
+        seconds = self._latency.predict(size, crowd.shape)
+        first = bisect_left(deadlines, now + seconds + self._home.seconds)
+        taken = min(int(size / each), len(deadlines) - first)
         pressure = min(max(0.0, (crowd.load - CALM) / (PRESSED - CALM)), 1.0)
         missed = pressure * (crowd.rows_per_s / each * (seconds + crowd.turn_s) - taken)
         # Some who are lost would not have been served anyhow.
-        lost /= max(crowd.load, 1.0)
-        return lost + self._blocked(seconds, crowd) + missed * crowd.price, seconds / max(taken, 1)
+        served = 1.0 / max(crowd.load, 1.0)
+        cost = served * (crowd.worth[first] if crowd.worth else first) + missed * crowd.price
+        if crowd.hurried:
+            cost += self._blocked(seconds, crowd)
+        if cost <= least:
+            cost += served * self._lost_later(crowd, first + taken, now, seconds)
+        return cost, seconds / max(taken, 1)
+
+    def _lost_later(self, crowd: Crowd, at: int, now: float, seconds: float) -> float:
+        """Return what those are worth who will be too late for the batches after this one.
+
+        It takes `seconds`, and `at` is the first who is still there when it has left.
+        """
+        deadlines, each, most = crowd.deadlines, crowd.rows_each, self._bound.rows
+        waiting, worth = len(deadlines), crowd.worth or range(len(deadlines) + 1)
+        free = [*crowd.free]
+        insort(free, now + seconds)
+        lost = 0.0
+        for _ in range(HORIZON):
+            if at >= waiting:
+                break
+            rows = min(most, math.ceil((waiting - at) * each))
+            end = free.pop(0) + crowd.turn_s + self._latency.predict(rows)
+            insort(free, end)
+            first = bisect_left(deadlines, end + self._home.seconds, lo=at)
+            lost += worth[first] - worth[at]
+            at = first + int(most / each)
+        return lost
 
     def _blocked(self, seconds: float, crowd: Crowd) -> float:
         """Return how much more than others those are worth who will come too late to wait.
