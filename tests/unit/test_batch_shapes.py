@@ -259,6 +259,11 @@ class TestLengths:
             ("tensor(uint8)", "255", True),
             ("tensor(uint8)", "256", False),
             ("tensor(double)", "0.5", True),
+            ("tensor(float16)", "65504", True),
+            ("tensor(float16)", "-65520", False),
+            ("tensor(bfloat16)", "3e38", True),
+            ("tensor(bfloat16)", "3.4e38", False),
+            ("tensor(float)", "1e39", False),
         ],
     )
     def test_what_is_filled_in_fits_the_datatype(self, of: str, value: str, holds: bool) -> None:
@@ -377,6 +382,14 @@ class TestRagged:
                 + TWICE
                 + TWICE[TWICE.index("batch_output") :].replace("twice", "none"),
                 "batch_output[1].target_name: 'none' is not an output of the model",
+            ),
+            (
+                RAGGED + INDEX + TWICE.replace("dims: -1", ""),
+                "batch_output[0].target_name: 'twice' needs an output with its dims",
+            ),
+            (
+                RAGGED + INDEX + TWICE[TWICE.index("batch_output") :],
+                "batch_output[0].target_name: 'twice' needs an output with its dims",
             ),
             (
                 RAGGED + INDEX + TWICE.replace("dims: -1", "dims: [-1, -1]"),

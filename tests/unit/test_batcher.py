@@ -79,8 +79,12 @@ class Fixture:
         inline_below_s: float = 0.0,
         kind: type[Scheduler] = Scheduler,
         permits: CorePermits | None = None,
+        threads: int = 1,
+        max_delay_s: float = 0.0,
     ) -> None:
-        policy = Policy(max_batch=max_batch, max_queue=max_queue, guard_s=guard_s)
+        policy = Policy(
+            max_batch=max_batch, max_queue=max_queue, guard_s=guard_s, max_delay_s=max_delay_s
+        )
         self.latency = LatencyModel(buckets_of(max_batch))
         self.latency.seed(1, RUN_S)
         self.instance = PretendInstance()
@@ -98,6 +102,7 @@ class Fixture:
             guard_s=guard_s,
             clock=self.loop.time,
             permits=permits,
+            threads=threads,
             turns=self.turns,
         )
 
@@ -506,6 +511,78 @@ async def test_a_run_on_the_event_loop_needs_no_core() -> None:
 
     assert not running.future.done()
     await running.future
+
+
+class CountsLooks(Scheduler):
+    looks = 0
+
+    def given_up(self, now: float) -> list[Drop]:
+        self.looks += 1
+        assert self.looks < 100  # or a loop that never waits would keep the test for ever
+        return super().given_up(now)
+
+
+async def test_who_has_waited_for_company_and_now_for_a_core_does_not_keep_the_loop_busy() -> None:
+    permits = CorePermits(1)
+    first = Fixture(permits=permits)
+    delays = Fixture(permits=permits, max_delay_s=RUN_S / 10, kind=CountsLooks)
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+
+    waiting = delays.ask(2.0)
+    await asyncio.gather(running.future, waiting.future)
+
+    assert waiting.picked == running.run_ended
+    assert cast(CountsLooks, delays.scheduler).looks < 20
+
+
+async def test_a_model_that_may_wait_for_company_does_not_go_before_all_others() -> None:
+    permits = CorePermits(1)
+    greedy, meek = Fixture(permits=permits, max_delay_s=RUN_S / 100), Fixture(permits=permits)
+    asked = []
+    for at in range(30):
+        if greedy.batcher.waiting() < 4:
+            asked += [greedy.ask(1.0) for _ in range(4)]
+        if at == 4:
+            waiting = meek.ask(2.0, within_s=5 * RUN_S)
+        await asyncio.sleep(RUN_S / 2)
+
+    assert await answer(waiting) == 3.0
+    await asyncio.gather(*(each.future for each in asked))
+
+
+async def test_who_leaves_lets_others_take_the_cores_that_were_kept_for_it() -> None:
+    permits = CorePermits(2)
+    first, small = Fixture(permits=permits), Fixture(permits=permits)
+    large = Fixture(permits=permits, threads=2)
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+    gone = large.ask(2.0, within_s=0.1)
+    await asyncio.sleep(RUN_S / 10)
+    waiting = small.ask(3.0)
+    await asyncio.sleep(RUN_S / 10)
+    assert not small.instance.stops, "a core is free, but somebody more urgent waits for both"
+
+    large.leave(gone)
+    await asyncio.sleep(RUN_S / 10)
+
+    assert small.instance.stops, "while the first still runs"
+    await asyncio.gather(running.future, waiting.future)
+
+
+async def test_work_on_another_device_waits_for_nobody() -> None:
+    permits = CorePermits(1)
+    first, second = Fixture(permits=permits), Fixture(permits=permits)
+    device = Fixture(permits=permits, threads=0)
+    running = [first.ask(1.0)]
+    await asyncio.sleep(RUN_S / 10)
+    running.append(second.ask(2.0, within_s=0.1))
+    await asyncio.sleep(RUN_S / 10)
+
+    on_device = device.ask(3.0)
+    await asyncio.gather(on_device.future, *(each.future for each in running))
+
+    assert on_device.picked < running[0].run_ended
 
 
 async def test_poison_makes_batches_smaller_and_leavers_do_not() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from inferd.inference.scheduling import LatencyModel, buckets_of
+from inferd.inference.scheduling import LatencyModel, RunTime, buckets_of
 
 
 def test_buckets_are_powers_of_two_the_largest_and_the_preferred() -> None:
@@ -144,3 +144,75 @@ def test_a_slow_climb_is_followed_too() -> None:
         latency.observe(1, 0.010 * 1.01**run)
 
     assert latency.expect(1) == pytest.approx(0.010 * 1.01**199, rel=0.25)
+
+
+def test_what_is_older_than_the_last_runs_is_forgotten() -> None:
+    latency = LatencyModel((1,))
+    for _ in range(200):
+        latency.observe(1, 0.0100)
+    for _ in range(20):
+        latency.observe(1, 0.0101)
+
+    assert latency.expect(1) == pytest.approx(0.0101, rel=1e-3)
+
+
+def test_runs_that_are_as_predicted_need_no_margin() -> None:
+    latency = LatencyModel((1,))
+    latency.seed(1, 0.010)
+    for _ in range(50):
+        latency.observe(1, latency.predict(1))
+
+    assert latency.predict(1) == latency.expect(1)
+
+
+def test_who_hopes_expects_the_best_that_there_has_been() -> None:
+    latency = LatencyModel((1,))
+    for seconds in (0.012, 0.010, *[0.020] * 40):
+        latency.observe(1, seconds)
+    before = latency.predict(1)
+
+    latency.relax()
+
+    assert before >= 0.020
+    assert latency.predict(1) == latency.expect(1) == pytest.approx(0.010)
+
+
+def test_a_hope_that_was_right_needs_no_margin() -> None:
+    latency = LatencyModel((1,))
+    for seconds in (0.010, *[0.020] * 40):
+        latency.observe(1, seconds)
+    latency.relax()
+
+    latency.observe(1, 0.010)
+
+    assert latency.predict(1) == latency.expect(1) == pytest.approx(0.010)
+
+
+def test_one_run_says_whether_a_hope_was_right() -> None:
+    latency = LatencyModel((1, 2))
+    for rows in (1, 2):
+        latency.seed(rows, 0.010 * rows)
+    latency.relax()
+
+    latency.observe(1, 0.030)
+
+    assert latency.expect(1) == pytest.approx(0.030)
+    assert latency.expect(2) == pytest.approx(0.060)
+
+
+def test_a_run_time_is_an_average_that_forgets() -> None:
+    run_time = RunTime((1, 2, 4))
+    assert run_time.predict(2) == 0.0
+
+    run_time.seed(2, 0.010)
+    assert run_time.predict(2) == 0.010
+    run_time.observe(2, 0.020)
+    assert run_time.predict(2) == pytest.approx(0.011)
+    assert run_time.predict(1) == 0.0, "that is another bucket"
+
+
+def test_a_run_time_of_more_rows_than_fit_is_that_of_a_full_batch() -> None:
+    run_time = RunTime((1, 2, 4))
+    run_time.seed(4, 0.010)
+
+    assert run_time.predict(3) == run_time.predict(4) == run_time.predict(9) == 0.010

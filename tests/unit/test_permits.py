@@ -1,21 +1,26 @@
 """Permits for cores: no more threads than cores, and the most urgent first."""
 
 import asyncio
+import math
 
 import pytest
 
-from inferd.inference.permits import CorePermits
+from inferd.inference.permits import PATIENCE_S, CorePermits
 
 
 class Model:
     """Wants to run one batch, and runs it as soon as it may."""
 
-    def __init__(self, permits: CorePermits, due: float, threads: int = 1) -> None:
-        self.permits, self.due, self.threads = permits, due, threads
+    def __init__(self, permits: CorePermits, due_at: float, threads: int = 1) -> None:
+        self.permits, self.due_at, self.threads = permits, due_at, threads
         self.runs = False
 
+    def due(self, now: float) -> float:
+        return self.due_at
+
     def look(self) -> None:
-        self.runs = self.runs or self.permits.take(self.threads, self, self.due)
+        now = asyncio.get_running_loop().time()
+        self.runs = self.runs or self.permits.take(self.threads, self, now)
 
 
 async def turn() -> None:
@@ -76,14 +81,34 @@ async def test_more_threads_than_cores_need_them_all(threads: int) -> None:
     assert other.runs
 
 
-async def test_work_on_another_device_needs_no_core() -> None:
+async def test_who_cannot_say_when_it_is_due_is_neither_first_nor_last() -> None:
     permits = CorePermits(1)
-    busy, device = Model(permits, 0.0), Model(permits, 1.0, threads=0)
+    running, unsure = Model(permits, 0.0), Model(permits, math.inf)
+    soon, later = Model(permits, PATIENCE_S / 2), Model(permits, 2 * PATIENCE_S)
+    order = []
+    for model in (running, later, unsure, soon):
+        model.look()
 
-    busy.look()
-    device.look()
+    for _ in range(3):
+        permits.give_back(1)
+        await turn()
+        order.append([model.runs for model in (soon, unsure, later)])
 
-    assert device.runs
+    assert order == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+async def test_who_is_less_urgent_than_it_was_lets_the_others_pass() -> None:
+    permits = CorePermits(2)
+    running, large, small = Model(permits, 0.0), Model(permits, 1.0, threads=2), Model(permits, 2.0)
+    for model in (running, large, small):
+        model.look()
+
+    large.due_at = 3.0
+    large.look()
+    await turn()
+
+    assert small.runs
+    assert not large.runs
 
 
 async def test_who_withdraws_lets_the_others_pass() -> None:

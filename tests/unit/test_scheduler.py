@@ -112,6 +112,12 @@ def test_a_hopeless_request_is_refused_at_the_door() -> None:
     assert len(scheduler) == 1
 
 
+def test_just_enough_time_is_enough() -> None:
+    scheduler = a_scheduler(base=2 * MS, per_row=0.0)
+
+    assert isinstance(scheduler.run_at_once(0.0, a_ticket(2 * MS)), Run)
+
+
 def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     scheduler = a_scheduler(max_queue=2)
     drops = scheduler.admit(0.0, [a_ticket() for _ in range(3)])
@@ -219,6 +225,26 @@ def test_the_late_are_dropped_before_their_deadline() -> None:
 
     assert [drop.reason for drop in drops] == [Reason.LATE_DROP]
     assert len(scheduler) == 0
+
+
+def test_a_large_request_is_late_before_a_small_one_that_is_due_earlier() -> None:
+    scheduler = a_scheduler(base=1 * MS, per_row=1 * MS, instances=2, guard_s=1 * MS)
+    small, large = a_ticket(10 * MS), a_ticket(16.5 * MS, rows=8)
+    assert scheduler.admit(0.0, [small, large]) == []
+
+    assert scheduler.wake_at(0.0) == pytest.approx((16.5 - 9 - 1) * MS)
+    assert [drop.ticket for drop in scheduler.given_up(6.6 * MS)] == [large]
+    assert scheduler.wake_at(6.6 * MS) == pytest.approx((10 - 2 - 1) * MS)
+
+
+def test_rows_are_ahead_not_requests() -> None:
+    scheduler = a_scheduler(base=1 * MS, per_row=1 * MS)
+    scheduler.admit(0.0, [a_ticket()])
+    scheduler.pick(0.0)
+    assert scheduler.admit(0.0, [a_ticket(0.02, rows=4), a_ticket(0.02, rows=4)]) == []
+
+    assert scheduler.admit(0.0, [a_ticket(20.5 * MS)]) == [], "2 ms, 9 and 2"
+    assert scheduler.admit(0.0, [a_ticket(21 * MS, rows=8)]), "2 ms, 9 and 9, and one more row"
 
 
 def test_a_tight_deadline_shrinks_the_batch_rather_than_losing_the_call() -> None:

@@ -7,11 +7,19 @@ import pytest
 from numpy.typing import NDArray
 
 from inferd.errors import InvalidRequest, LoadFailed, ModelFailed
-from inferd.inference.packing import BatchInput, Kind, Lengths, Ragged, Rows
+from inferd.inference.packing import (
+    ROWS,
+    BatchInput,
+    Kind,
+    Lengths,
+    Member,
+    Packing,
+    Ragged,
+    Rows,
+)
 from inferd.inference.recordings import recordings, with_recordings
 from inferd.inference.repository.layout import ModelFiles
 from inferd.inference.repository.schema import Warmup, WarmupInput
-from inferd.inference.scheduling import LatencyModel, RunTime
 from inferd.inference.warmup import (
     ENOUGH_S,
     Sample,
@@ -86,16 +94,21 @@ def warm(
     requests: Sequence[Sample],
     seeds: Seeds | None = None,
     *,
+    run_time: Seeds | None = None,
     given: Signature | None = None,
+    packing: Packing = ROWS,
     runs: int = 3,
+    largest: int = BUCKETS[-1],
 ) -> list[str]:
     return warm_up(
         runner,
         given or signature(),
         requests,
+        packing=packing,
         runs=runs,
-        largest=BUCKETS[-1],
-        latency=(seeds if seeds is not None else Seeds(),),
+        largest=largest,
+        latency=seeds if seeds is not None else Seeds(),
+        run_time=run_time if run_time is not None else Seeds(),
         clock=runner.clock,
     )
 
@@ -153,16 +166,26 @@ class TestEveryBucket:
         assert other.inputs["x"].shape == (2,)
 
     def test_more_rows_than_any_bucket_has_are_not_timed(self) -> None:
-        latency, run_time, runner = LatencyModel(BUCKETS), RunTime(BUCKETS), FakeRunner()
+        seeds = Seeds()
         sample = Sample("w", {"x": np.ones((5, 2), np.float32)}, 5, timed=True)
 
-        doubts = warm_up(
-            runner, signature(), [sample], runs=2, largest=4, latency=(latency, run_time),
-            clock=runner.clock,
-        )  # fmt: skip
+        doubts = warm(FakeRunner(), [sample], seeds, largest=4)
 
         assert doubts == []
-        assert latency.predict(4) == 0.0
+        assert seeds == []
+
+    def test_the_time_of_the_model_alone_is_told_apart(self) -> None:
+        runner, seeds, run_time = FakeRunner(seconds=1.0), Seeds(), Seeds()
+
+        class Slow(Rows):
+            def unpack(self, members: Sequence[Member], outputs: Arrays) -> list[Arrays]:
+                runner.now += 0.25
+                return super().unpack(members, outputs)
+
+        warm(runner, buckets(), seeds, run_time=run_time, packing=Slow(), runs=1)
+
+        assert seeds == [(bucket, 1.25) for bucket in BUCKETS]
+        assert run_time == [(bucket, 1.0) for bucket in BUCKETS]
 
 
 class TestSequences:
@@ -173,10 +196,8 @@ class TestSequences:
         return list(of_buckets(self.GIVEN, (1, 2), like=like, lengths=self.LENGTHS))
 
     def warm(self, runner: FakeRunner, seeds: Seeds) -> None:
-        warm_up(
-            runner, self.GIVEN, self.samples(), packing=Rows((), self.LENGTHS), runs=3, largest=2,
-            latency=(seeds,), clock=runner.clock,
-        )  # fmt: skip
+        packing = Rows((), self.LENGTHS)
+        warm(runner, self.samples(), seeds, given=self.GIVEN, packing=packing, largest=2)
 
     def test_every_length_is_run_in_every_batch_and_only_the_longest_timed(self) -> None:
         runner, seeds = FakeRunner(), Seeds()
@@ -219,27 +240,20 @@ class TestPacking:
 
         runner = Counts()
         samples = list(of_buckets(given, (1, 2), like=[written]))
-        warm_up(
-            runner, given, samples, packing=packing, runs=1, largest=2, latency=(),
-            clock=runner.clock,
-        )  # fmt: skip
+        warm(runner, samples, given=given, packing=packing, runs=1, largest=2)
 
         assert [inputs["n"].tolist() for inputs in runner.asked] == [[2], [2], [2, 2], [2, 2]]
         with pytest.raises(LoadFailed, match="w failed: output 'y' has shape"):
-            warm_up(
-                runner, given, [written], packing=packing, runs=1, largest=2, latency=(),
-                clock=runner.clock,
-            )  # fmt: skip
+            warm(runner, [written], given=given, packing=packing)
 
     def test_a_recorded_request_that_no_bucket_holds_fails_the_load(self) -> None:
         given = signature(tensor("x", "FP32", -1, -1), outputs=[tensor("y", "FP32", -1, 2)])
         written = Sample("w", {"x": np.zeros((1, 9), np.float32)}, 1)
 
+        packing = Rows((), Lengths((4,), {"x": 1}))
+
         with pytest.raises(LoadFailed, match="w: the inputs have length 9"):
-            warm_up(
-                FakeRunner(), given, [written], packing=Rows((), Lengths((4,), {"x": 1})),
-                runs=1, largest=1, latency=(), clock=lambda: 0.0,
-            )  # fmt: skip
+            warm(FakeRunner(), [written], given=given, packing=packing)
 
 
 class TestMadeUp:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from inferd.inference.scheduling import Scheduler
-from inferd.inference.scheduling.caution import MISS_RATE, MOST, Caution
+from inferd.inference.scheduling import Run, Scheduler
+from inferd.inference.scheduling.caution import MISS_RATE, Caution
 from support.scheduling import MS, a_scheduler, a_ticket, take_back
 
 
@@ -28,7 +28,7 @@ def test_it_has_bounds() -> None:
     caution = Caution()
 
     caution.lost(10_000)
-    assert caution.share == MOST
+    assert caution.share == 0.25, "of a full batch's time"
     caution.served(1_000_000)
     assert caution.share == 0.0
 
@@ -70,3 +70,9 @@ def test_after_losses_the_door_is_closed_earlier() -> None:
     assert not admits(scheduler, 16 * MS, 19.4 * MS), "5 late: a twentieth of 10 ms more"
     assert admits(scheduler, 16 * MS, 19.6 * MS)
     take_back(scheduler, 25 * MS, run)
+    for _ in range(1000):
+        alone = scheduler.run_at_once(25 * MS, a_ticket(49 * MS, arrived=25 * MS))
+        assert isinstance(alone, Run)
+        take_back(scheduler, 25 * MS, alone)
+    assert scheduler.run_at_once(25 * MS, a_ticket(49 * MS, arrived=25 * MS))
+    assert admits(scheduler, 26 * MS, 19.1 * MS), "a thousand in time: that is forgotten"

@@ -48,6 +48,14 @@ def test_it_is_suspected_from_the_first_run_on_until_the_others_say_no() -> None
     assert suspected == [False, True, True, False, True]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_little_more_than_the_usual_scatter_is_suspicious(sign: int) -> None:
+    drift = Drift()
+
+    drift.note(sign * 1.5 * LEAST_SCATTER)
+    assert drift.suspected
+
+
 def test_what_is_off_to_both_sides_is_noise() -> None:
     assert not any(noted(Drift(), *[1.0, -1.0] * 50))
 

@@ -65,13 +65,16 @@ def test_a_batch_does_not_grow_at_the_expense_of_its_first() -> None:
     assert refused is not None, "either could be served, and not both"
 
 
-def test_nobody_who_has_been_let_in_goes_for_a_heavier() -> None:
+def test_who_has_been_let_in_goes_for_nobody_but_a_heavier() -> None:
     scheduler, _ = a_busy_scheduler(base=5 * MS, per_row=0.0, max_batch=1, mode=Mode.FAIL_FAST)
-    scheduler.enter(0.0, a_ticket(10.5 * MS))
+    first = a_ticket(10.5 * MS)
+    assert scheduler.enter(0.0, first) is None
 
-    scheduler.enter(0.0, a_ticket(10.6 * MS, weight=2.0))
-
+    assert scheduler.enter(0.0, a_ticket(10.6 * MS)) is not None
     assert scheduler.given_up(0.0) == []
+    assert scheduler.enter(0.0, a_ticket(10.6 * MS, weight=2.0)) is None
+
+    assert [drop.ticket for drop in scheduler.given_up(0.0)] == [first]
 
 
 #: When a call comes, and how much time it has, in tenths of a millisecond.

@@ -91,6 +91,7 @@ def test_a_share_of_two_has_two_turns_for_one() -> None:
     tickets = [a_ticket(caller=caller) for caller in "bbbaaa"]
 
     assert heaviest(tickets, [1.0], [3], {"a": 2.0}) == [True, False, False, True, True, False]
+    assert heaviest(tickets, [1.0], [4], {"a": 2.0}) == [True, False, False, True, True, True]
 
 
 def test_a_turn_is_as_long_as_a_request_has_rows() -> None:

@@ -63,6 +63,7 @@ def test_when_time_is_dear_a_small_batch_costs_those_it_does_not_serve() -> None
     assert best(*due, load=0.9) == 2, "time is not dear yet"
     assert best(*due, load=1.0) == 2, "it costs 0.7 to take two in 3 ms"
     assert best(2.5, *[100.0] * 7, load=1.0) == 1, "and as much to take one in 2 ms"
+    assert best(*due, load=1.5) == 2, "it is no dearer"
     assert best(*due, load=3.0) == 7, "most who come will be lost anyhow"
 
 
@@ -81,6 +82,9 @@ def test_who_will_come_in_a_hurry_and_is_worth_more_is_not_made_to_wait() -> Non
     assert best(*patient, worth=worth, hurried=[(7.5 * MS, 100.0, 1000.0)]) == 4
     assert best(*patient, worth=worth, hurried=[(5 * MS, 100.0, 100.0)]) == 8, "worth no more"
     assert best(*patient, worth=worth, hurried=[(11.5 * MS, 100.0, 1000.0)]) == 8, "time enough"
+    late_s = 1 * MS
+    hurried = [(7.5 * MS, 100.0, 1000.0)]
+    assert best(*patient, worth=worth, hurried=hurried, home_s=late_s) == 3, "4 ms, and 2, and 1"
 
 
 def test_the_way_home_is_kept_back() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from inferd.inference.scheduling import Level, Reason, Scheduler, Ticket
-from support.scheduling import MS, a_busy_scheduler, a_ticket, picked, take_back
+from support.scheduling import MS, a_busy_scheduler, a_scheduler, a_ticket, picked, take_back
 
 
 def told(scheduler: Scheduler, now: float = 0.0) -> list[tuple[Ticket, Reason]]:
@@ -151,6 +151,18 @@ def test_where_all_can_be_in_time_the_heavy_are_no_quicker() -> None:
     take_back(scheduler, 2.1 * MS, first)
 
     assert picked(scheduler.pick(2.1 * MS)) == light
+
+
+@pytest.mark.parametrize(("weight", "saved"), [(1.0, False), (10.0, True)])
+def test_a_small_batch_saves_one_who_is_worth_more_than_those_it_costs(
+    weight: float, saved: bool
+) -> None:
+    """A batch of `n` takes `1 + n` ms: two are back in time, and the six after them are not."""
+    scheduler = a_scheduler(base=1 * MS, per_row=1 * MS)
+    tight, loose = a_ticket(3.5 * MS, weight=weight), [a_ticket(9.5 * MS) for _ in range(7)]
+    assert scheduler.admit(0.0, [tight, *loose]) == []
+
+    assert picked(scheduler.pick(0.0)) == ([tight, loose[0]] if saved else loose)
 
 
 def test_who_asks_again_is_worth_half() -> None:

@@ -10,7 +10,8 @@ class Mode(StrEnum):
 
     #: As many answers in time as can be, by weight.
     GOODPUT = "goodput"
-    #: Whoever is let in is served, and whoever is not knows at once.
+    #: Whoever is let in is served, unless somebody comes who is worth more, or whose caller has
+    #: less; whoever is not let in knows at once.
     FAIL_FAST = "fail_fast"
     #: First come, first served, as elsewhere: to compare with.
     FIFO = "fifo"

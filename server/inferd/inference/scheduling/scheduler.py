@@ -272,7 +272,10 @@ class Scheduler:
     def finished(self, now: float, run: Run, *, learn: bool = True) -> None:
         """Take a run back. `learn` is False when its time says nothing (failed, stopped)."""
         self._ends.remove(run.ends_at)
-        self._caution.served(len(run.tickets))
+        late = sum([ticket.deadline < now for ticket in run.tickets])
+        self._caution.served(len(run.tickets) - late)
+        if late and self._forecast.strict:
+            self._caution.lost(late)
         if len(run.tickets) > 1:
             self._bound.note(run.rows, failed=run.failed)
         if learn:
