@@ -58,11 +58,13 @@ KNOWN = {
 
 def scheduled(scheduling: str, transport: str) -> Side:
     """Return inferd behind a transport, with a way of scheduling that names the side."""
-    return _inferd(
-        scheduling,
-        INFERD__SERVER__TRANSPORT=transport,
-        INFERD__INFERENCE__SCHEDULING=scheduling,
-    )
+    environment = {
+        "INFERD__SERVER__TRANSPORT": transport,
+        "INFERD__INFERENCE__SCHEDULING": scheduling,
+    }
+    if scheduling == "fifo":  # as elsewhere: nothing is refused before it has waited
+        environment["INFERD__SERVER__ENVOY__SHED_ABOVE_BUSY"] = "1"
+    return _inferd(scheduling, **environment)
 
 
 def side_of(text: str) -> Side:
