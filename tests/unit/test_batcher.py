@@ -536,6 +536,21 @@ async def test_who_has_waited_for_company_and_now_for_a_core_does_not_keep_the_l
     assert cast(CountsLooks, delays.scheduler).looks < 20
 
 
+async def test_who_has_waited_for_company_is_not_due_at_once() -> None:
+    permits = CorePermits(1)
+    first, meek = Fixture(permits=permits), Fixture(permits=permits)
+    delays = Fixture(permits=permits, max_delay_s=RUN_S / 100)
+    running = first.ask(1.0)
+    await asyncio.sleep(RUN_S / 10)
+    waiting = [delays.ask(2.0)]
+    await asyncio.sleep(RUN_S / 10)
+    waiting.append(meek.ask(3.0))
+
+    await asyncio.gather(*(each.future for each in (running, *waiting)))
+
+    assert waiting[1].picked == running.run_ended < waiting[0].picked
+
+
 async def test_a_model_that_may_wait_for_company_does_not_go_before_all_others() -> None:
     permits = CorePermits(1)
     greedy, meek = Fixture(permits=permits, max_delay_s=RUN_S / 100), Fixture(permits=permits)

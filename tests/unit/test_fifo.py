@@ -1,6 +1,7 @@
 """First come, first served, by the rules of Triton's dynamic batcher. Time in seconds."""
 
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
@@ -360,7 +361,7 @@ class Noting(LatencyModel):
         super().__init__((1,))
         self.told: list[tuple[int, float]] = []
 
-    def observe(self, rows: int, seconds: float) -> None:
+    def observe(self, rows: int, seconds: float, shape: Hashable = None) -> None:
         self.told.append((rows, seconds))
 
 

@@ -81,20 +81,52 @@ async def test_more_threads_than_cores_need_them_all(threads: int) -> None:
     assert other.runs
 
 
-async def test_who_cannot_say_when_it_is_due_is_neither_first_nor_last() -> None:
+async def test_nobody_is_overtaken_who_has_been_patient() -> None:
     permits = CorePermits(1)
-    running, unsure = Model(permits, 0.0), Model(permits, math.inf)
-    soon, later = Model(permits, PATIENCE_S / 2), Model(permits, 2 * PATIENCE_S)
+    running, unsure, later = Model(permits, 0.0), Model(permits, math.inf), Model(permits, 9.0)
+    running.look()
+    unsure.look()
+    later.look()
+    await asyncio.sleep(PATIENCE_S / 2)
+    urgent = Model(permits, -1.0)
+    urgent.look()
     order = []
-    for model in (running, later, unsure, soon):
-        model.look()
 
+    await asyncio.sleep(PATIENCE_S / 2)
+    urgent.look()  # tells how late it is
     for _ in range(3):
         permits.give_back(1)
         await turn()
-        order.append([model.runs for model in (soon, unsure, later)])
+        order.append([model.runs for model in (unsure, later, urgent)])
 
     assert order == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+async def test_who_cannot_say_when_it_is_due_lets_others_pass_until_then() -> None:
+    permits = CorePermits(1)
+    running, unsure, later = Model(permits, 0.0), Model(permits, math.inf), Model(permits, 9.0)
+    for model in (running, unsure, later):
+        model.look()
+
+    permits.give_back(1)
+    await turn()
+
+    assert later.runs
+    assert not unsure.runs
+
+
+async def test_when_several_cores_get_free_several_go_in_whatever_order_they_asked() -> None:
+    permits = CorePermits(2)
+    running = Model(permits, 0.0, threads=2)
+    last, first = Model(permits, 2.0), Model(permits, 1.0)
+    for model in (running, last, first):
+        model.look()
+
+    permits.give_back(2)
+    await turn()
+
+    assert first.runs
+    assert last.runs
 
 
 async def test_who_is_less_urgent_than_it_was_lets_the_others_pass() -> None:

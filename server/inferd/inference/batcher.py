@@ -88,10 +88,15 @@ class Batcher:
         threads: int = 1,
         turns: Turns | None = None,
     ) -> None:
-        """Take `permits` for the `threads` of each run, and note in `turns` how long that took."""
-        self._permits = permits
+        """Take `permits` for the `threads` of each run, and note in `turns` how long that took.
+
+        No threads: the work is another device's, and needs no core.
+        """
+        self._permits = permits if threads else None
         self._threads = threads
         self._turns = turns or Turns()
+        #: Whether the next batch waits for cores, and is called when there are some.
+        self._held = False
         self._scheduler = scheduler
         self._idle = list(instances)
         self._statistics = statistics
@@ -136,6 +141,8 @@ class Batcher:
         """Forget a request whose caller has gone."""
         if not self._scheduler.cancel(request):
             self._stop_if_deserted(request)
+        elif self._held and not self.waiting():
+            self._let_pass()
         self._notice_drained()
 
     async def drain(self) -> None:
@@ -177,13 +184,13 @@ class Batcher:
         """Return the batch that should start now, and the permits that it has for its cores."""
         scheduler, permits, threads = self._scheduler, self._permits, self._threads
         if permits is not None and not len(scheduler):
-            permits.withdraw(self)
-            self._turns.give_up()
+            self._let_pass()
             return None
         if permits is None or self._is_short(len(scheduler)):
             run = scheduler.pick(now)
             return (run, 0) if run else None
-        if not permits.take(threads, self, scheduler.wake_at(now)):
+        self._held = not permits.take(threads, self, now)
+        if self._held:
             self._turns.hold(now)
             return None
         run = scheduler.pick(now)
@@ -192,6 +199,18 @@ class Batcher:
             return None
         self._turns.go(now)
         return run, threads
+
+    def due(self, now: float) -> float:
+        """Return when the next batch must have started; infinity: nobody knows."""
+        wake = self._scheduler.wake_at(now)
+        return wake if wake > now else math.inf  # it could leave at once, and may have time or not
+
+    def _let_pass(self) -> None:
+        """Wait for cores no more: there is nothing to run."""
+        if self._held and self._permits is not None:
+            self._held = False
+            self._permits.withdraw(self)
+            self._turns.give_up()
 
     def _start(self, run: Run, permits: int, now: float) -> None:
         run.picked_at = now
@@ -371,6 +390,8 @@ class Batcher:
     def _set_timer(self, now: float) -> None:
         """Wake up for the next decision that nothing else will wake us for."""
         wake = self._scheduler.wake_at(now)
+        if self._held:  # what could leave at once would wake the loop at once, again and again
+            wake = max(wake, now + 2 * TIMER_RESOLUTION_S)
         for active in self._active:
             wake = min(wake, active.next_deadline - self._guard_s)
         # A timer that rings too early costs one look; re-arming costs every call.

@@ -135,7 +135,8 @@ class Loader:
                 packing=packing,
                 runs=self._inference.warmup_runs,
                 largest=buckets[-1],
-                latency=(latency, run_time),
+                latency=latency,
+                run_time=run_time,
                 clock=self._clock,
             )
         ]

@@ -139,30 +139,32 @@ def warm_up(
     packing: Packing = ROWS,
     runs: int,
     largest: int,
-    latency: Sequence[Seeded],
+    latency: Seeded,
+    run_time: Seeded,
     clock: Clock,
 ) -> list[str]:
     """Run every sample, and seed the latency models with what the timed ones took.
 
-    `runs` is how often a timed sample is run again, `largest` the largest bucket. Returns
-    what is doubtful. Raises `LoadFailed` when the model fails or answers in a shape it does
-    not promise, and when its answer to what somebody wrote down is not finite.
+    `runs` is how often a timed sample is run again, `largest` the largest bucket. `latency` is
+    told of all that a batch takes, `run_time` of the model alone. Returns what is doubtful. Raises
+    `LoadFailed` when the model fails or answers in a shape it does not promise, and when its
+    answer to what somebody wrote down is not finite.
     """
     doubts: list[str] = []
     for sample in requests:
         trial = _Trial(runner, signature, sample, packing)
         doubts += trial.checked()
         for _ in range(1, sample.count):
-            trial.run()
+            trial.answers(trial.outputs())
         if not sample.timed or sample.rows > largest:
             continue
         began, done = clock(), 0
         while done < runs and clock() - began < ENOUGH_S:
             start = clock()
-            trial.run()
-            seconds = clock() - start
-            for model in latency:
-                model.seed(sample.rows, seconds)
+            outputs = trial.outputs()
+            run_time.seed(sample.rows, clock() - start)
+            trial.answers(outputs)
+            latency.seed(sample.rows, clock() - start)
             done += 1
     return doubts
 
@@ -193,21 +195,25 @@ class _Trial:
         except InvalidRequest as error:
             raise LoadFailed(f"{sample.name}: {error}") from error
 
-    def run(self) -> list[Tensors]:
-        """Return the answers of all members. Raises `LoadFailed`."""
+    def outputs(self) -> Tensors:
+        """Run the model. Raises `LoadFailed`."""
         runner = self._runner
         try:
             arrays = runner.run(self._inputs, self._names, runner.stop())
-            outputs = dict(zip(self._names, arrays, strict=True))
+        except ModelFailed as error:
+            raise self._failed(error) from error
+        return dict(zip(self._names, arrays, strict=True))
+
+    def answers(self, outputs: Tensors) -> list[Tensors]:
+        """Return what every member gets of the outputs. Raises `LoadFailed`."""
+        try:
             return self._packing.unpack(self._members, outputs)
         except ModelFailed as error:
-            way_out = "; declare a model_warmup that makes sense to it"
-            way_out = way_out if self._sample.made_up else ""
-            raise LoadFailed(f"{self._sample.name} failed: {error}{way_out}") from error
+            raise self._failed(error) from error
 
     def checked(self) -> Iterator[str]:
         """Run for the first time, look at the answers, and say what is doubtful in them."""
-        sample, answers = self._sample, self.run()
+        sample, answers = self._sample, self.answers(self.outputs())
         for output in self._signature.outputs:
             array = _joined([answer[output.name] for answer in answers])
             expected = (sample.rows, *output.shape[1:]) if self._signature.batches else output.shape
@@ -221,6 +227,11 @@ class _Trial:
                 if not sample.made_up:
                     raise LoadFailed(text)
                 yield text
+
+    def _failed(self, error: ModelFailed) -> LoadFailed:
+        way_out = "; declare a model_warmup that makes sense to it"
+        way_out = way_out if self._sample.made_up else ""
+        return LoadFailed(f"{self._sample.name} failed: {error}{way_out}")
 
     def _apart(self) -> Iterator[_Member]:
         """Return the sample as it is; a batch of ours as what batches are: many requests."""

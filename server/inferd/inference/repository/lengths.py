@@ -1,5 +1,6 @@
 """`inferd.sequence_buckets` and what goes with it: sequences of a few lengths instead of any."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -11,6 +12,9 @@ from inferd.runtime.signature import Signature, Tensor
 
 BUCKETS = f"parameters['{SEQUENCE_BUCKETS}']"
 PAD = f"parameters['{SEQUENCE_PAD}']"
+
+MOST = {"BF16": 3.3895313892515355e38, "FP16": 65504.0, "FP32": 3.4028234663852886e38}
+"""The largest number that is not infinite, where that is not a double's."""
 
 MASK = "mask"
 """Inputs with this in their name say what is padding: they are filled up with zeros."""
@@ -78,6 +82,6 @@ def _holds(tensor: Tensor, value: int | float) -> bool:
     if datatype.name == "BOOL":
         return value in (0, 1)
     if datatype.name == "BF16" or datatype.numpy.kind == "f":
-        return True
+        return abs(value) <= MOST.get(datatype.name, math.inf)
     limits = np.iinfo(datatype.numpy.str)
     return isinstance(value, int) and limits.min <= value <= limits.max

@@ -75,6 +75,8 @@ def ragged_problems(config: ModelConfig, signature: Signature, graph: Graph) -> 
                 continue
             source = inputs.get(entry.source_input[0]) if entry.source_input else None
             shape = outputs[name].shape
+            if len(shape) < 2:
+                yield f"{where}.target_name", f"{shown(name)} needs an output with its dims"
             if source and any(size < 0 for size in shape[len(source.shape) :]):
                 yield (
                     f"{where}.target_name",
