@@ -52,8 +52,12 @@ class Arrivals:
         self._worth[kind] += weight
         if now >= self._epoch_ends:
             self._next_epoch(now)
-        self.within_s.note(within_s)
-        self.weight.note(weight)
+        seen = self.within_s  # nearly always nothing new: it is not worth a call
+        if not seen.low <= within_s <= seen.high:
+            seen.note(within_s)
+        seen = self.weight
+        if not seen.low <= weight <= seen.high:
+            seen.note(weight)
 
     def rows_per_s(self, now: float) -> float:
         """Return the rate: an average in which what is older weighs less."""
@@ -102,24 +106,25 @@ def _aged(rates: Sequence[float], keep: float, fresh: Sequence[float], share: fl
 class Range:
     """The least and the most of this epoch and the one before."""
 
-    __slots__ = ("_before", "_least", "_most", "least", "most")
+    __slots__ = ("_before", "high", "least", "low", "most")
 
     def __init__(self) -> None:
-        self._least, self._most = math.inf, -math.inf
+        #: Of this epoch alone.
+        self.low, self.high = math.inf, -math.inf
         self._before = (math.inf, -math.inf)
         self.least, self.most = math.inf, -math.inf
 
     def note(self, value: float) -> None:
         """Take in a value."""
-        if value < self._least:
-            self._least = value
+        if value < self.low:
+            self.low = value
             self.least = min(self.least, value)
-        if value > self._most:
-            self._most = value
+        if value > self.high:
+            self.high = value
             self.most = max(self.most, value)
 
     def turn(self, *, recent: bool) -> None:
         """Begin an epoch, right after the last one (`recent`) or after a pause."""
-        self._before = (self._least, self._most) if recent else (math.inf, -math.inf)
-        self._least, self._most = math.inf, -math.inf
+        self._before = (self.low, self.high) if recent else (math.inf, -math.inf)
+        self.low, self.high = math.inf, -math.inf
         self.least, self.most = self._before

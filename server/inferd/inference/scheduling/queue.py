@@ -24,6 +24,8 @@ class Queue:
         self.by_level: dict[int, int] = {}
         self.by_weight: dict[float, int] = {}
         self._sequence = 0
+        #: The entry that a place was last found for.
+        self._placed: Entry
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -36,14 +38,20 @@ class Queue:
 
     def place(self, ticket: Ticket) -> int:
         """Return where a new ticket would stand: behind its equals."""
-        entries, entry = self.entries, self._entry(ticket, self._sequence + 1)
-        return len(entries) if not entries or entries[-1] < entry else bisect_left(entries, entry)
+        entries, self._placed = self.entries, self._entry(ticket, self._sequence + 1)
+        if not entries or entries[-1] < self._placed:
+            return len(entries)
+        return bisect_left(entries, self._placed)
 
     def insert(self, at: int, ticket: Ticket) -> None:
-        """Add a ticket at its place."""
+        """Add a ticket at its place: the last that was asked for."""
         ticket.sequence = self._sequence = self._sequence + 1
-        self.entries.insert(at, self._entry(ticket, ticket.sequence))
-        self._count(ticket, 1)
+        self.entries.insert(at, self._placed)
+        self.rows += ticket.rows
+        by_caller, by_level, by_weight = self.by_caller, self.by_level, self.by_weight
+        by_caller[ticket.caller] = by_caller.get(ticket.caller, 0) + ticket.rows
+        by_level[ticket.level] = by_level.get(ticket.level, 0) + 1
+        by_weight[ticket.weight] = by_weight.get(ticket.weight, 0) + 1
 
     def find(self, ticket: Ticket) -> int:
         """Return a ticket's place, or -1 if it does not wait here."""
@@ -70,30 +78,26 @@ class Queue:
         order = ticket.arrived if self._by_arrival else ticket.deadline
         return (2 * ticket.level + ticket.put_back, order, sequence, ticket)
 
-    def _count(self, ticket: Ticket, sign: int) -> None:
-        rows = sign * ticket.rows
-        self.rows += rows
-        _add(self.by_caller, ticket.caller, rows)
-        _add(self.by_level, ticket.level, sign)
-        _add(self.by_weight, ticket.weight, sign)
-
     def _uncount(self, tickets: Sequence[Ticket]) -> None:
         if not tickets:
             return
-        if len(self.by_caller) + len(self.by_level) + len(self.by_weight) > 3:
-            for ticket in tickets:
-                self._count(ticket, -1)
-            return
-        first, rows = tickets[0], sum([ticket.rows for ticket in tickets])
+        rows = sum([ticket.rows for ticket in tickets])
         self.rows -= rows
-        _add(self.by_caller, first.caller, -rows)
-        _add(self.by_level, first.level, -len(tickets))
-        _add(self.by_weight, first.weight, -len(tickets))
+        if len(self.by_caller) == len(self.by_level) == len(self.by_weight) == 1:  # all alike
+            first = tickets[0]
+            _take(self.by_caller, first.caller, rows)
+            _take(self.by_level, first.level, len(tickets))
+            _take(self.by_weight, first.weight, len(tickets))
+            return
+        for ticket in tickets:
+            _take(self.by_caller, ticket.caller, ticket.rows)
+            _take(self.by_level, ticket.level, 1)
+            _take(self.by_weight, ticket.weight, 1)
 
 
-def _add(counts: dict[K, int], key: K, by: int) -> None:
-    """Count, and forget who has come to nothing: a day may have a million callers."""
-    count = counts.get(key, 0) + by
+def _take(counts: dict[K, int], key: K, by: int) -> None:
+    """Count down, and forget who has come to nothing: a day may have a million callers."""
+    count = counts[key] - by
     if count:
         counts[key] = count
     else:

@@ -88,7 +88,7 @@ class Scheduler:
         self._spread = 0.0
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._evicted)
+        return len(self._queue.entries) + len(self._evicted)
 
     @property
     def running(self) -> int:
@@ -127,7 +127,7 @@ class Scheduler:
         Or why it is refused; or None where that is not so simple: others wait, no instance is
         idle, or it should wait for company.
         """
-        if self._queue or len(self._ends) >= self._slots or self._policy.max_delay_s:
+        if self._queue.entries or len(self._ends) >= self._slots or self._policy.max_delay_s:
             return None
         if self._is_infeasible(now, ticket):
             return Drop(ticket, Reason.INFEASIBLE)
@@ -154,7 +154,7 @@ class Scheduler:
         due = min(ticket.deadline, self._queue[0].deadline) if self._protects else ticket.deadline
         return (
             rows <= self._bound.rows
-            and len(self._queue) < self._policy.max_queue
+            and len(self._queue.entries) < self._policy.max_queue
             and not self._limited
             and now + self._latency.predict(rows) + self._home.seconds <= due
         )
