@@ -3,8 +3,8 @@
     python perf/decision_cost.py
 
 Queues are filled under overload, with every instance busy, so that nothing takes a short way.
-Prints the median and the 99th percentile in microseconds of the thread's CPU time, so that it can be
-read on a busy machine, too. Collection of garbage is off meanwhile.
+Prints the median and the 99th percentile in microseconds of the thread's CPU time, so that it can
+be read on a busy machine, too. Collection of garbage is off meanwhile.
 """
 
 import gc

@@ -31,8 +31,8 @@ class Door:
         self._above_busy = above_busy
         self._loop = loop
         self._pending = pending
-        #: Calls that have ended in the loop since the last look, those of them without an
-        #: answer, and how long the loop had worked by then.
+        #: Calls that have ended in the loop since the last look, those of them that others have
+        #: crowded out, and how long the loop had worked by then.
         self._ended, self._lost, self._worked_ns = 0, 0, 0
         self._passing = 1.0
         #: The share of calls that is turned away now.
@@ -70,7 +70,7 @@ class Door:
         """Return the share to turn away from now on.
 
         `busy` is the share of the time in which the loop worked, `ended` the calls that ended
-        there, `lost` those of them without an answer.
+        there, `lost` those of them that were refused for the sake of others.
         """
         lost_part = lost / ended if ended else 0.0
         if busy > self._above_busy and lost_part > CHOICE:

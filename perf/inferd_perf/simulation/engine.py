@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from inferd.inference.scheduling import Discipline, Drop, Run
+from inferd.inference.scheduling import Discipline, Drop, Reason, Run
 from inferd_perf.simulation.attempts import Attempts, Member
 from inferd_perf.simulation.calls import Batch, Calls, History, Outcome
 from inferd_perf.simulation.decisions import DecisionLog
@@ -95,7 +95,8 @@ class Engine:
             self._note("refuse", members[:1])
             self._attempts.settled[number] = 1
             self._loop.work(self._refuse_ns)
-            self._end_here(number, Outcome.REFUSED, drop.retry_after_s)
+            crowded_out = drop.reason is not Reason.INFEASIBLE
+            self._end_here(number, Outcome.REFUSED, drop.retry_after_s, crowded_out=crowded_out)
             return
         self._attempts.admit(number)
         if not self._turn_counted:
@@ -148,9 +149,16 @@ class Engine:
         self._loop.work(self._refuse_ns)
         self._end_here(member.number, member.verdict, member.retry_after_s)
 
-    def _end_here(self, number: int, outcome: Outcome, retry_after_s: float = -1.0) -> None:
+    def _end_here(
+        self,
+        number: int,
+        outcome: Outcome,
+        retry_after_s: float = -1.0,
+        *,
+        crowded_out: bool = False,
+    ) -> None:
         if self._door:
-            self._door.note(lost=outcome not in ANSWERED)
+            self._door.note(lost=crowded_out)
         self._end(number, outcome, self._loop.now, retry_after_s)
 
     def _end(

@@ -28,7 +28,8 @@ MOST = 0.98
 #: A share that is not worth the trouble.
 LEAST = 0.02
 
-_LOST = (Code.UNAVAILABLE.name, Code.DEADLINE_EXCEEDED.name)
+#: Refused for the sake of others. Who has too little time on an idle server is nobody's loss.
+_LOST = Code.UNAVAILABLE.name
 
 
 class Shedding:
@@ -43,7 +44,8 @@ class Shedding:
         """Return the share of calls to refuse from now on, 0 to `MOST`.
 
         `busy` is the part of the time since the last look in which the event loop worked,
-        `ended` the calls that ended meanwhile, and `lost` those of them that got no answer.
+        `ended` the calls that ended meanwhile, and `lost` those of them that were refused and
+        would not have been on an idle server.
         """
         lost_part = lost / ended if ended else 0.0
         if busy > self._busy and lost_part > CHOICE:
@@ -87,11 +89,11 @@ async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float]
 
 
 def _counts(pipeline: Pipeline) -> tuple[int, int]:
-    """Return how many calls have ended, and how many of them without an answer in time."""
+    """Return how many calls have ended, and how many of them were refused for others' sake."""
     ended = lost = 0
     for method in pipeline.statistics.methods.values():
         for code, durations in method.by_code.items():
             ended += durations.count
-            if code in _LOST:
+            if code == _LOST:
                 lost += durations.count
     return ended, lost
