@@ -28,8 +28,13 @@ MOST = 0.98
 #: A share that is not worth the trouble.
 LEAST = 0.02
 
-#: Refused for the sake of others. Who has too little time on an idle server is nobody's loss.
-_LOST = Code.UNAVAILABLE.name
+#: The event loop is behind when a look at it comes so much later than it should.
+BEHIND_S = 0.005
+
+#: Refused for the sake of others.
+_REFUSED = Code.UNAVAILABLE.name
+#: Out of time. While the loop is not behind, most of them never had enough: nobody's fault.
+_EXPIRED = Code.DEADLINE_EXCEEDED.name
 
 
 class Shedding:
@@ -80,7 +85,9 @@ async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float]
     while not pipeline.draining:  # then it says so itself: whoever hears it goes elsewhere
         await asyncio.sleep(TICK_S)
         now = time.monotonic(), time.thread_time(), *_counts(pipeline)
-        passed_s, worked_s, ended, lost = (b - a for a, b in zip(before, now, strict=True))
+        passed_s, worked_s, ended, lost, expired = (b - a for a, b in zip(before, now, strict=True))
+        if passed_s - TICK_S > BEHIND_S:
+            lost += expired
         share = decision.share(busy=worked_s / passed_s, ended=int(ended), lost=int(lost))
         if share != told:
             shed(share)
@@ -88,12 +95,14 @@ async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float]
     shed(0.0)
 
 
-def _counts(pipeline: Pipeline) -> tuple[int, int]:
-    """Return how many calls have ended, and how many of them were refused for others' sake."""
-    ended = lost = 0
+def _counts(pipeline: Pipeline) -> tuple[int, int, int]:
+    """Return how many calls have ended; how many were refused, and how many out of time."""
+    ended = refused = expired = 0
     for method in pipeline.statistics.methods.values():
         for code, durations in method.by_code.items():
             ended += durations.count
-            if code == _LOST:
-                lost += durations.count
-    return ended, lost
+            if code == _REFUSED:
+                refused += durations.count
+            elif code == _EXPIRED:
+                expired += durations.count
+    return ended, refused, expired
