@@ -17,9 +17,10 @@ SCENES = (
     ("w5", 0.8), ("w6-retry", 1.0), ("w7", 1.0), ("w8", 0.8), ("w9", 0.8), ("w10", 0.7),
     ("w10-stalls", 0.8), ("priority", 2.0), ("bulk", 2.0),
 )  # fmt: skip
-#: Of the grid's durations; but a burst must be over, and what comes after it, too.
+#: Of the grid's durations; but a burst must be over, and what comes after it, too; and where few
+#: batches are tight, a longer look tells luck from policy.
 SHARE = 0.6
-LEAST_S = {"w6-retry": 0.8}
+LEAST_S = {"w6-retry": 0.8, "w10": 1.0, "w1-10": 1.0}
 
 
 @pytest.mark.parametrize(("workload", "load"), SCENES)
