@@ -165,3 +165,22 @@ def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def add_open_loop_arguments(
+    parser: argparse.ArgumentParser, *, duration_s: float = 4.0, of: str = "rate"
+) -> None:
+    """Add what all commands have in common that offer calls by a schedule, in rounds."""
+    parser.add_argument(
+        "--grace-ms",
+        type=not_negative,
+        default=10.0,
+        help="after the deadline, until a call is reset: shows answers that are late (10)",
+    )
+    parser.add_argument("--rounds", type=at_least_one, default=3, help="turns of every side (3)")
+    parser.add_argument("--connections", type=at_least_one, default=8, help="(8)")
+    parser.add_argument("--warmup-s", type=not_negative, default=1.0, help=f"of each {of} (1)")
+    parser.add_argument(
+        "--duration-s", type=positive, default=duration_s, help=f"of each {of} ({duration_s:g})"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds there, too")

@@ -11,19 +11,17 @@ from inferd_perf import picture, rates, report, stats
 from inferd_perf.arguments import (
     EXIT_CODES,
     Failed,
+    add_open_loop_arguments,
     add_request_arguments,
     add_server_arguments,
-    at_least_one,
     conclude,
     end_servers_on_sigterm,
-    not_negative,
     positive,
-    recipe_of,
-    repository_of,
     scheduling,
     several,
     transport,
 )
+from inferd_perf.cli_overload import plan_of
 from inferd_perf.sides import SCHEDULINGS, scheduled
 
 if TYPE_CHECKING:
@@ -68,13 +66,7 @@ def add_curve(commands: Any) -> None:
     )
     parser.add_argument("--transport", type=transport, default="envoy", help="(envoy)")
     parser.add_argument("--deadline-ms", type=positive, default=50.0, help="of every call (50)")
-    parser.add_argument(
-        "--grace-ms", type=not_negative, default=10.0, help="until a late call is reset (10)"
-    )
-    parser.add_argument("--rounds", type=at_least_one, default=3, help="turns of every side (3)")
-    parser.add_argument("--connections", type=at_least_one, default=8, help="(8)")
-    parser.add_argument("--warmup-s", type=not_negative, default=1.0, help="of each rate (1)")
-    parser.add_argument("--duration-s", type=positive, default=4.0, help="of each rate (4)")
+    add_open_loop_arguments(parser)
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the curve there")
     parser.add_argument(
         "--reference",
@@ -82,30 +74,8 @@ def add_curve(commands: Any) -> None:
         metavar="FILE",
         help='draw others\' points, too: {"label": ..., "points": [[offered/s, in time/s], ...]}',
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds there, too")
     add_server_arguments(parser)
     add_request_arguments(parser)
-
-
-def _plan(args: argparse.Namespace) -> "overload.Plan":
-    from inferd_perf import overload
-
-    return overload.Plan(
-        sides=[scheduled(name, args.transport) for name in args.scheduling],
-        repository=repository_of(args),
-        recipe=recipe_of(args),
-        rates=(),
-        multiples=args.multiples,
-        tolerance=args.tolerance,
-        rounds=args.rounds,
-        warmup_s=args.warmup_s,
-        duration_s=args.duration_s,
-        deadline_s=args.deadline_ms / 1000,
-        grace_s=args.grace_ms / 1000,
-        connections=args.connections,
-        threads=args.threads,
-        ready_timeout_s=args.ready_timeout_s,
-    )
 
 
 def _tell(m: rates.Measurement) -> None:
@@ -155,7 +125,7 @@ def _draw(
 
 
 def _curve(args: argparse.Namespace) -> int:
-    plan = _plan(args)
+    plan = plan_of(args, [scheduled(name, args.transport) for name in args.scheduling])
     try:
         references = picture.read_references(args.reference)
     except picture.NoReference as error:

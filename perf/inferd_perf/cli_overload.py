@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,19 +11,19 @@ from inferd_perf import rates, report, stats
 from inferd_perf.arguments import (
     EXIT_CODES,
     Failed,
+    add_open_loop_arguments,
     add_request_arguments,
     add_server_arguments,
     add_transports,
     at_least_one,
     conclude,
     end_servers_on_sigterm,
-    not_negative,
     positive,
     recipe_of,
     repository_of,
     several,
 )
-from inferd_perf.sides import KNOWN
+from inferd_perf.sides import KNOWN, Side
 
 if TYPE_CHECKING:
     from inferd_perf import churn, overload
@@ -59,17 +60,7 @@ def add_overload(commands: Any) -> None:
     )
     add_transports(parser, ["grpcio", "envoy"])
     parser.add_argument("--deadline-ms", type=positive, default=50.0, help="of every call (50)")
-    parser.add_argument(
-        "--grace-ms",
-        type=not_negative,
-        default=10.0,
-        help="after the deadline, until a call is reset: shows answers that are late (10)",
-    )
-    parser.add_argument("--rounds", type=at_least_one, default=3, help="turns of every side (3)")
-    parser.add_argument("--connections", type=at_least_one, default=8, help="(8)")
-    parser.add_argument("--warmup-s", type=not_negative, default=1.0, help="of each rate (1)")
-    parser.add_argument("--duration-s", type=positive, default=4.0, help="of each rate (4)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds there, too")
+    add_open_loop_arguments(parser)
     add_server_arguments(parser)
     add_request_arguments(parser)
 
@@ -95,14 +86,17 @@ def add_churn(commands: Any) -> None:
     add_request_arguments(parser)
 
 
-def _overload_plan(args: argparse.Namespace) -> "overload.Plan":
+def plan_of(
+    args: argparse.Namespace, sides: Sequence[Side], *, rates: Sequence[float] = ()
+) -> "overload.Plan":
+    """Return what to offer these sides: `rates`, or multiples of a capacity."""
     from inferd_perf import overload
 
     return overload.Plan(
-        sides=[KNOWN[name] for name in args.transport],
+        sides=sides,
         repository=repository_of(args),
         recipe=recipe_of(args),
-        rates=args.rates or (),
+        rates=rates,
         multiples=args.multiples,
         tolerance=args.tolerance,
         rounds=args.rounds,
@@ -129,7 +123,8 @@ def _tell_rate(m: rates.Measurement) -> None:
 def _overload(args: argparse.Namespace) -> int:
     from inferd_perf import overload, servers
 
-    plan = _overload_plan(args)
+    sides = [KNOWN[name] for name in args.transport]
+    plan = plan_of(args, sides, rates=args.rates or ())
     machine = report.machine()
     end_servers_on_sigterm()
     try:

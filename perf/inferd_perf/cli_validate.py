@@ -3,16 +3,15 @@
 import argparse
 import sys
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inferd_perf import report, stats
 from inferd_perf.arguments import (
     EXIT_CODES,
     Failed,
+    add_open_loop_arguments,
     add_request_arguments,
     add_server_arguments,
-    at_least_one,
     conclude,
     end_servers_on_sigterm,
     not_negative,
@@ -57,14 +56,7 @@ def add_validate(commands: Any) -> None:
         help=f"of what the model can do beside the rest ({','.join(f'{n:g}' for n in LOADS)})",
     )
     parser.add_argument("--scheduling", type=scheduling, default="goodput", help="(goodput)")
-    parser.add_argument("--rounds", type=at_least_one, default=3, help="other seeds each (3)")
-    parser.add_argument("--warmup-s", type=not_negative, default=1.0, help="of each run (1)")
-    parser.add_argument("--duration-s", type=positive, default=5.0, help="of each run (5)")
-    parser.add_argument(
-        "--grace-ms", type=not_negative, default=10.0, help="until a late call is reset (10)"
-    )
-    parser.add_argument("--connections", type=at_least_one, default=8, help="(8)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds there, too")
+    add_open_loop_arguments(parser, duration_s=5.0, of="run")
     _add_switches(parser)
     add_server_arguments(parser)
     add_request_arguments(parser)

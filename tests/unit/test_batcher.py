@@ -608,10 +608,17 @@ async def test_poison_makes_batches_smaller_and_leavers_do_not() -> None:
         for request in requests:
             it.leave(request)
         await asyncio.sleep(2 * RUN_S)
-    left = it.scheduler.bound
 
+    async def sizes_of_batches() -> list[int]:
+        """Have four good inputs run that come together, and return the rows of each batch."""
+        it.instance.batches.clear()
+        await asyncio.gather(*(it.ask(value).future for value in (1, 2, 3, 4)))
+        return [len(batch) for batch in it.instance.batches]
+
+    after_leavers = await sizes_of_batches()
     for _ in range(80):
         requests = [it.ask(value) for value in (1, 13, 2, 13)]
         await asyncio.gather(*(each.future for each in requests), return_exceptions=True)
 
-    assert (left, it.scheduler.bound) == (4, 1)
+    assert after_leavers == [4]
+    assert await sizes_of_batches() == [1, 1, 1, 1]

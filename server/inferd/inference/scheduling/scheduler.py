@@ -41,8 +41,8 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 #: What a request is worth whose caller has asked for it before, as a share of a new one.
 RETRIED = 0.5
 
-_DEADLINE = itemgetter(1)
-DEADLINE = attrgetter("deadline")
+_DEADLINE_OF_ENTRY = itemgetter(1)
+_DEADLINE = attrgetter("deadline")
 
 
 class Scheduler:
@@ -98,11 +98,6 @@ class Scheduler:
     def admit(self, now: float, tickets: Iterable[Ticket]) -> list[Drop]:
         """Take in what has arrived since the last look; return what is refused."""
         return [drop for ticket in tickets if (drop := self.enter(now, ticket))]
-
-    @property
-    def bound(self) -> int:
-        """The rows in a batch at most: fewer than the model takes while some make runs fail."""
-        return self._bound.rows
 
     def enter(self, now: float, ticket: Ticket) -> Drop | None:
         """Admit one ticket, or say why not."""
@@ -202,7 +197,7 @@ class Scheduler:
             back = self._forecast.next_full(now, self._ends) + self._home.seconds
             entries = self._queue.entries
             if entries[0][1] < back and self._forecast.strict:
-                at = max(0, at - bisect_left(entries, back, key=_DEADLINE))
+                at = max(0, at - bisect_left(entries, back, key=_DEADLINE_OF_ENTRY))
         rows, waiting = self._queue.rows, len(self._queue)
         return at if rows == waiting else at * rows / waiting
 
@@ -424,7 +419,7 @@ class Scheduler:
     def _crowd(self, now: float, key: Hashable) -> Crowd:
         alike = [ticket for ticket in self._queue if ticket.key == key]
         if not self._ordered_by_deadline:
-            alike.sort(key=DEADLINE)
+            alike.sort(key=_DEADLINE)
         per_s = self._forecast.rows_per_s()
         load = self._arrivals.rows_per_s(now) / (per_s * self._slots) if per_s else 0.0
         crowd = Crowd(
