@@ -12,6 +12,7 @@ from inferd.inference.scheduling import LatencyModel, Policy
 from inferd.inference.scheduling.arrivals import ALIKE, EPOCH_S, TICK_S, Arrivals
 from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.forecast import Forecast
+from inferd.inference.scheduling.latency import MOST_LEVEL
 from inferd.inference.scheduling.turns import Turns
 from inferd.inference.scheduling.way_home import WayHome
 
@@ -114,6 +115,6 @@ def test_more_rows_never_take_less_time(
     predicted = [latency.predict(rows) for rows in range(1, largest + 1)]
 
     assert all(less <= more for less, more in itertools.pairwise(predicted))
-    # A run counts at most double for the bucket it is nearest to.
-    most = 2 * max([seconds for _, seconds in (*seeds, *runs)], default=0.0)
+    # A run counts at most double for the bucket it is nearest to, and for others by the level.
+    most = 2 * MOST_LEVEL**2 * max([seconds for _, seconds in (*seeds, *runs)], default=0.0)
     assert all(0 <= each <= most * math.e + EPSILON for each in predicted)

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from inferd.inference.scheduling import LatencyModel, RunTime, buckets_of
+from inferd.inference.scheduling.latency import MOST_LEVEL
 
 
 def test_buckets_are_powers_of_two_the_largest_and_the_preferred() -> None:
@@ -216,3 +217,16 @@ def test_a_run_time_of_more_rows_than_fit_is_that_of_a_full_batch() -> None:
     run_time.seed(4, 0.010)
 
     assert run_time.predict(3) == run_time.predict(4) == run_time.predict(9) == 0.010
+
+
+def test_a_bucket_that_is_not_used_does_not_wander_off() -> None:
+    """Slowly quicker, and suddenly slower again: each step is a drift, and no slope is."""
+    latency = LatencyModel((1, 2))
+    latency.seed(1, 0.010)
+    latency.seed(2, 0.012)
+
+    for _ in range(40):
+        for run in range(60):
+            latency.observe(1, 0.010 * 0.97**run)
+
+    assert latency.expect(2) <= MOST_LEVEL * 0.012

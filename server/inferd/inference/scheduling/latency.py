@@ -29,6 +29,9 @@ MISS_RATE = 0.1
 #: How fast the margin moves, in log-seconds per run, and how far it may go.
 STEP = 0.05
 MAX_MARGIN = 1.0
+#: How far the level may go. Beyond it the medians follow, each for itself: what sizes that are not
+#: used are thought to take must not wander off with those that are.
+MOST_LEVEL = 8.0
 #: The weight of the last run in `RunTime`'s average.
 FORGETTING = 0.1
 #: The way from one bucket to the next up to which the lower one is nearer.
@@ -118,7 +121,8 @@ class LatencyModel:
         self._margin = min(max(self._margin + STEP * (missed - MISS_RATE), 0.0), MAX_MARGIN)
         self.margin = math.exp(self._margin)
         if expected and seconds:
-            self._level *= self._drifted(seconds / expected)
+            level = self._level * self._drifted(seconds / expected)
+            self._level = min(max(level, 1.0 / MOST_LEVEL), MOST_LEVEL)
         self._held.append((rows, seconds))
         if not self._drift.suspected or len(self._held) >= WINDOW:
             self._update()

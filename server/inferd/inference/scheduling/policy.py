@@ -63,6 +63,12 @@ class Policy:
         return self.limits.get(level, self.default_limits) if self.limits else self.default_limits
 
     @property
+    def by_deadline(self) -> bool:
+        """Whether nothing but the deadline decides who goes first."""
+        levels = (self.default_limits, *self.limits.values())
+        return not (self.levels or self.preserve_ordering or any(each.delays for each in levels))
+
+    @property
     def enough(self) -> int:
         """The rows at which waiting for more stops."""
         return max(self.preferred, default=self.max_batch)

@@ -13,20 +13,18 @@ helps.
 import math
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from itertools import accumulate
 from operator import attrgetter, itemgetter
 
 from inferd.inference.scheduling.arrivals import Arrivals
 from inferd.inference.scheduling.bound import Bound
 from inferd.inference.scheduling.caution import Caution
+from inferd.inference.scheduling.choice import Choice
 from inferd.inference.scheduling.discipline import Drop, Reason, Run
 from inferd.inference.scheduling.eviction import Eviction
 from inferd.inference.scheduling.forecast import Forecast
 from inferd.inference.scheduling.latency import LatencyModel
 from inferd.inference.scheduling.policy import Mode, Policy
 from inferd.inference.scheduling.queue import Queue
-from inferd.inference.scheduling.selection import heaviest
-from inferd.inference.scheduling.sizes import Crowd, Sizes
 from inferd.inference.scheduling.ticket import Ticket
 from inferd.inference.scheduling.turns import Turns
 from inferd.inference.scheduling.way_home import WayHome
@@ -55,6 +53,7 @@ class Scheduler:
         self._slots = 1 if policy.preserve_ordering else policy.instances
         self._arrivals = Arrivals()
         self._home = WayHome(policy.guard_s)
+        self._queue = Queue(by_arrival=policy.preserve_ordering)
         self._turns = turns or Turns()
         self._bound = Bound(policy.max_batch, latency)
         self._forecast = Forecast(
@@ -66,8 +65,17 @@ class Scheduler:
             bound=self._bound,
             slots=self._slots,
         )
-        self._sizes = Sizes(self._bound, latency, self._home)
-        self._queue = Queue(by_arrival=policy.preserve_ordering)
+        self._choice = Choice(
+            policy,
+            self._queue,
+            latency,
+            arrivals=self._arrivals,
+            forecast=self._forecast,
+            home=self._home,
+            turns=self._turns,
+            bound=self._bound,
+            slots=self._slots,
+        )
         self._eviction = Eviction(self._queue, policy.shares)
         self._evicted: list[Drop] = []
         #: When the runs under way were expected to end, in order.
@@ -78,9 +86,7 @@ class Scheduler:
         #: Whether any priority level has a limit of its own, or puts back who waits too long.
         self._limited = any(each.max_queue for each in levels)
         self._puts_back = any(each.delays for each in levels)
-        self._ordered_by_deadline = not (
-            policy.levels or policy.preserve_ordering or self._puts_back
-        )
+        self._ordered_by_deadline = policy.by_deadline
         self._caution = Caution()
         #: Whether nobody may be let in at the expense of those who have been.
         self._protects = policy.mode is Mode.FAIL_FAST
@@ -253,7 +259,9 @@ class Scheduler:
         closed = self._closed_because(now, head, rows)
         if not closed:
             return None
-        tickets = self._take(now, head)
+        chosen = self._choice.of(now, head.key, self._ends)
+        tickets = tuple([self._queue[at] for at in chosen])
+        self._queue.remove(chosen)
         return self._run(now, tickets, sum([ticket.rows for ticket in tickets]), closed)
 
     def _run(self, now: float, tickets: tuple[Ticket, ...], rows: int, closed: str) -> Run:
@@ -343,56 +351,6 @@ class Scheduler:
         batches = math.ceil(self._queue.rows / self._bound.rows)
         return batches * self._latency.predict(self._bound.rows) / self._slots
 
-    # -- the size of a batch -----------------------------------------------------
-
-    def _take(self, now: float, head: Ticket) -> tuple[Ticket, ...]:
-        """Take those out of the queue who leave now, at least one."""
-        queue = self._queue
-        if len(queue) == 1:
-            chosen: Sequence[int] = (0,)
-        else:
-            limit, too_tight = self._size(now, head.key)
-            differ = len(queue.by_weight) > 1 or len(queue.by_caller) > 1
-            if differ and self._ordered_by_deadline:
-                chosen = self._worthiest(now, head.key, limit, too_tight) or (0,)
-            elif too_tight == -math.inf and head.key is None and queue.rows == len(queue):
-                chosen = range(limit)
-            else:
-                chosen = _filling(queue, self._fitting(head.key, too_tight), limit) or (0,)
-        tickets = tuple([queue[at] for at in chosen])
-        queue.remove(chosen)
-        return tickets
-
-    def _worthiest(self, now: float, key: Hashable, limit: int, too_tight: float) -> list[int]:
-        """Return who leaves now when callers are not worth the same."""
-        queue = self._queue
-        places = list(self._fitting(key, too_tight))
-        tickets = [queue[at] for at in places]
-        rows = sum([ticket.rows for ticket in tickets])
-        if rows > limit:
-            ends, room = self._batches_to_come(now, self._latency.predict(limit, key), limit, rows)
-            may_go = heaviest(tickets, ends, room, self._policy.shares)
-            places = [at for at, may in zip(places, may_go, strict=True) if may]
-        return _filling(queue, places, limit)
-
-    def _batches_to_come(
-        self, now: float, seconds: float, limit: int, rows: int
-    ) -> tuple[list[float], list[int]]:
-        """Return when the answers are back of this batch and the next, and the places until then.
-
-        This one has `limit` places and takes `seconds`; there are as many as it takes for `rows`.
-        """
-        home_s, most = self._home.seconds, self._bound.rows
-        free = self._free(now)
-        insort(free, now + seconds)
-        ends, room = [now + seconds + home_s], [limit]
-        while room[-1] < rows:
-            end = free.pop(0) + self._latency.predict(most)
-            insort(free, end)
-            ends.append(end + home_s)
-            room.append(room[-1] + most)
-        return ends, room
-
     def _closed_because(self, now: float, head: Ticket, rows: int) -> str:
         """Say why a batch should leave now; empty when waiting for company is allowed."""
         if rows >= self._bound.rows:
@@ -405,62 +363,3 @@ class Scheduler:
             return "delay"
         last_start = head.deadline - self._latency.predict(rows, head.key) - self._home.seconds
         return "deadline" if now >= last_start else ""
-
-    def _size(self, now: float, key: Hashable) -> tuple[int, float]:
-        """Return the rows to take at most, and the deadline that is too tight to come along."""
-        top = min(self._queue.rows, self._bound.rows)
-        finish = now + self._latency.predict(top, key) + self._home.seconds
-        patient = self._queue[0].deadline >= finish and self._ordered_by_deadline
-        if patient and not self._arrivals.weighed:
-            return top, -math.inf  # everyone can afford the largest batch there is
-        best = self._sizes.best(now, self._crowd(now, key))
-        return best, now + self._latency.predict(best, key) + self._home.seconds
-
-    def _crowd(self, now: float, key: Hashable) -> Crowd:
-        alike = [ticket for ticket in self._queue if ticket.key == key]
-        if not self._ordered_by_deadline:
-            alike.sort(key=_DEADLINE)
-        per_s = self._forecast.rows_per_s()
-        load = self._arrivals.rows_per_s(now) / (per_s * self._slots) if per_s else 0.0
-        crowd = Crowd(
-            [ticket.deadline for ticket in alike],
-            self._rows_like(key) / len(alike),
-            per_s,
-            load,
-            shape=key,
-            alike=self._arrivals.alike and not self._arrivals.weighed,
-            turn_s=self._turns.seconds,
-            free=self._free(now),
-        )
-        if self._arrivals.weighed:
-            crowd.worth = [0.0, *accumulate([ticket.weight for ticket in alike])]
-            crowd.price = self._arrivals.weight.least
-            crowd.hurried = list(self._arrivals.hurried(now))
-        return crowd
-
-    def _free(self, now: float) -> list[float]:
-        """Return when the instances besides the one to be used now are free, in order."""
-        idle = self._slots - 1 - len(self._ends)
-        return [now] * idle + [max(now, end) for end in self._ends]
-
-    def _fitting(self, key: Hashable, too_tight: float) -> Iterator[int]:
-        """Positions of the tickets that can come along, in order."""
-        for at, ticket in enumerate(self._queue):
-            if ticket.key == key and ticket.deadline >= too_tight:
-                yield at
-
-
-def _filling(queue: Queue, places: Iterable[int], limit: int) -> list[int]:
-    """Return the first of these places whose tickets fit into a batch of `limit` rows."""
-    rows, chosen = 0, []
-    for at in places:
-        rows += queue[at].rows
-        if rows <= limit:
-            chosen.append(at)
-        elif chosen:
-            break
-        else:
-            rows = 0
-        if rows == limit:
-            break
-    return chosen
