@@ -64,6 +64,16 @@ class Exhausted(InferdError):
     reason = "TOO_MANY_CALLS"
 
 
+class RateLimited(Exhausted):
+    """More calls than this caller, or all of them, may make in a while."""
+
+    reason = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(InferdError):
     """A part this call needs is not there now: starting, stopping or down."""
 
@@ -92,6 +102,30 @@ class Shed(Unavailable):
     reason = "SHED"
 
 
+class CircuitOpen(Unavailable):
+    """A dependency has failed too often of late; it is left alone for a while."""
+
+    reason = "BREAKER_OPEN"
+
+
+class Saturated(Unavailable):
+    """As many calls to a dependency, or of a service, are under way as it can take."""
+
+    reason = "LIMITED"
+
+
+class DependencyFailed(Unavailable):
+    """Something this server depends on is down, or answers nonsense."""
+
+    reason = "DEPENDENCY_FAILED"
+
+
+class FaultInjected(Unavailable):
+    """It was broken on purpose."""
+
+    reason = "FAULT_INJECTED"
+
+
 class DeadlineExceeded(InferdError):
     """No answer could be ready in time."""
 
@@ -109,6 +143,18 @@ class Expired(DeadlineExceeded):
     """Dropped after admission, before its deadline: the answer would have been late."""
 
     reason = "LATE_DROP"
+
+
+class NoBudget(DeadlineExceeded):
+    """A stage was not begun: what is left is needed for what must follow."""
+
+    reason = "NO_BUDGET"
+
+
+class TimedOut(DeadlineExceeded):
+    """A stage took longer than its share of the deadline."""
+
+    reason = "TIMED_OUT"
 
 
 class ModelFailed(InferdError):

@@ -7,23 +7,11 @@ files and the environment is `inferd.app`'s business.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-#: What HTTP/2 can say.
-Window = Annotated[int, Field(ge=65535, lt=2**31)]
-#: A number would be a version's.
-Label = Annotated[str, Field(pattern="[^0-9]")]
-
-MIB = 1024 * 1024
-
-
-class Section(BaseModel):
-    """The manners that all sections share."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from inferd.config.faults import Faults
+from inferd.config.resilience import Resilience
+from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
 
 
 class Envoy(Section):
@@ -61,6 +49,8 @@ class Envoy(Section):
 class Server(Section):
     """The process and its two listening sockets."""
 
+    services: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
+    """Services of your own, as `module:function`; docs/resilience.md says how to write one."""
     name: str = "inferd"
     """What `ServerMetadata` says. Clients that insist on Triton can have `triton`."""
     host: str = "127.0.0.1"
@@ -224,6 +214,24 @@ class Telemetry(Section):
     """Upper bounds of the latency histograms."""
 
 
+class Redis(Section):
+    """Where Redis is, if there is one."""
+
+    url: Annotated[str, Field(pattern=r"^((rediss?|unix)://\S+)?$")] = ""
+    """`redis://host:6379/0`, `rediss://...` for TLS, or `unix:///path`. Empty: there is none."""
+    connections: Annotated[int, Field(ge=1)] = 8
+    """At most so many to it."""
+    connect_timeout_ms: Positive = 200.0
+
+
+class Admin(Section):
+    """A port of its own for those who look after the server: `inferd.v1.AdminService`."""
+
+    enabled: bool = False
+    port: Port = 8003
+    """On the server's host. 0: any free port. Whoever can reach it can open breakers."""
+
+
 class Config(Section):
     """Everything the server is told from outside."""
 
@@ -232,4 +240,8 @@ class Config(Section):
     inference: Inference = Inference()
     runtime: Runtime = Runtime()
     shared_memory: SharedMemory = SharedMemory()
+    resilience: Resilience = Resilience()
+    redis: Redis = Redis()
+    admin: Admin = Admin()
+    faults: Faults = Faults()
     telemetry: Telemetry = Telemetry()

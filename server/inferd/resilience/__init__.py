@@ -1,0 +1,1 @@
+"""Staying useful while dependencies are not: budgets, breakers, limits, ladders, and faults."""
