@@ -1,7 +1,8 @@
-"""Generate `server/inferd/oip/*_pb2.py` from `protos/`. With `--check`, only compare.
+"""Generate `server/inferd/{oip,v1}/*_pb2.py` from `protos/`. With `--check`, only compare.
 
-The generated modules register in `inferd.oip.POOL` and not in protobuf's default pool;
-`inferd/oip/__init__.py` says why.
+The modules of `oip` register in `inferd.oip.POOL` and not in protobuf's default pool;
+`inferd/oip/__init__.py` says why. Those of `v1` are ours alone, and are in the default pool so
+that other protos can import them.
 """
 
 import sys

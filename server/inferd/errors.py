@@ -69,7 +69,7 @@ class RateLimited(Exhausted):
 
     reason = "RATE_LIMITED"
 
-    def __init__(self, message: str, *, retry_after_s: float) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 

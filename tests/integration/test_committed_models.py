@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from examples.digits import classify, train
+from digits import classify, train
 from google.protobuf import text_format
 from numpy.typing import NDArray
 from onnx import TensorProto

@@ -39,6 +39,13 @@ class Asked(NamedTuple):
     timeout_s: float | None
 
 
+class FakeInstances:
+    """Instances that are all well."""
+
+    def trouble(self) -> str:
+        return ""
+
+
 class FakeVersion:
     """A version that answers `run(inputs)`; by default each output is zeros for each row."""
 
@@ -56,7 +63,8 @@ class FakeVersion:
         self.version = version
         self.number = int(version)
         self.labels: tuple[str, ...] = ()
-        self.ready = True
+        self.ready = self.in_service = True
+        self.instances = FakeInstances()
         self.config = config(name, **(parameters or {}))
         self.signature = Signature(tuple(inputs), tuple(outputs), max_batch_size)
         self.statistics = ModelStatistics(

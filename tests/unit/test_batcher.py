@@ -326,16 +326,16 @@ async def test_a_batch_that_was_run_in_pieces_says_nothing_of_predictions() -> N
 class Evicting(Scheduler):
     """Gives up the last in the queue whenever it is asked, for the sake of the others."""
 
-    waiting: list[Request]
+    let_in: list[Request]
 
     def enter(self, now: float, ticket: Ticket) -> Drop | None:
         refused = super().enter(now, ticket)
         if refused is None:
-            self.waiting = [*getattr(self, "waiting", []), cast(Request, ticket)]
+            self.let_in = [*getattr(self, "let_in", []), cast(Request, ticket)]
         return refused
 
     def given_up(self, now: float) -> list[Drop]:
-        victim = self.waiting.pop()
+        victim = self.let_in.pop()
         self.cancel(victim)
         return [Drop(victim, Reason.SHED, retry_after_s=0.25)]
 

@@ -96,6 +96,26 @@ class TestFinding:
 
         assert found(models, "m") == 1
 
+    def test_the_previous_version_is_the_highest_ready_one_below_the_default(self) -> None:
+        models = registry()
+        for number in (2, 7, 9):
+            serve(models, "m", number)
+        evict(models, "m", 8)
+
+        previous = models.previous("m")
+
+        assert previous is not None
+        assert previous.number == 7
+
+    def test_without_an_earlier_version_there_is_no_previous_one(self) -> None:
+        models = registry()
+        serve(models, "m", 2)
+        models.slot(("m", 1)).state = State.FAILED
+
+        assert models.previous("m") is None
+        assert models.previous("other") is None
+        assert "other" not in models
+
 
 class TestMissing:
     def error(self, models: Registry, version: str = "") -> Exception:

@@ -8,6 +8,7 @@ import pytest
 from inferd.app.machine import own_cores, usable_cores
 from inferd.app.settings import ConfigError, load
 from inferd.config import Config
+from inferd.config.faults import fault
 
 
 def a_file(directory: Path, text: str) -> Path:
@@ -109,3 +110,45 @@ def test_where_there_is_no_affinity_no_cores_are_dealt_out(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
 
     assert own_cores(tmp_path) == ()
+
+
+def test_a_schedule_of_faults_is_read_from_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "faults: {schedule: faults.yaml}")
+    (tmp_path / "faults.yaml").write_text("- {at_s: 5, point: redis, kind: latency, ms: 200}")
+
+    (scheduled,) = load(path, {}, {}).faults.schedule
+
+    assert (scheduled.at_s, scheduled.point) == (5, "redis")
+    assert scheduled.fault == fault({"kind": "latency", "ms": 200})
+
+
+def test_a_configuration_survives_being_written_down(tmp_path: Path) -> None:
+    text = """
+    faults: {schedule: [{at_s: 5, point: redis, kind: hang, for_s: 1}]}
+    resilience: {cascades: {/a.B/C: {stages: [{name: rank, ladder: [{name: full}]}]}}}
+    """
+    config = load(a_file(tmp_path, text), {}, {})
+
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[{at_s: 1, point: a, kind: slow}]", r"faults.schedule.0.fault: .*'latency'"),
+        ("[{at_s: 1, point: a, kind: latency}]", r"schedule.0.fault.latency.ms: Field required"),
+        ("[{at_s: -1, point: a, kind: hang}]", r"faults.schedule.0.at_s: .*got -1"),
+        ("[{point: a, kind: hang, fors: 1}]", r"fault.hang.fors: no such key; .*\bfor_s\b"),
+        ("missing.yaml", r"missing.yaml: No such file"),
+    ],
+)
+def test_a_mistake_in_a_schedule_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(a_file(tmp_path, f"faults: {{schedule: {text}}}"), {}, {})
+
+
+def test_keys_in_lists_of_sections_are_known(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "resilience: {rate_limits: [{per_s: 1, bursts: 2}]}")
+
+    with pytest.raises(ConfigError, match=r"rate_limits.0.bursts: no such key; .*\bburst\b"):
+        load(path, {}, {})

@@ -186,6 +186,47 @@ def test_a_call_that_failed_says_how(code: str, status: StatusCode) -> None:
     assert spent.status.status_code is status
 
 
+def test_a_step_is_its_calls_child_and_took_as_long_as_it_did() -> None:
+    tracer, exporter = a_tracer()
+    call = started(tracer)
+
+    call.child("redis", 1.0, 1.25, "ok")
+    call.finish("OK")
+
+    step, whole = exporter.get_finished_spans()
+    assert step.parent == whole.context
+    assert (step.name, step.kind) == ("redis", SpanKind.INTERNAL)
+    assert step.attributes == {"inferd.outcome": "ok"}
+    assert step.status.status_code is StatusCode.UNSET
+    assert step.start_time is not None
+    assert step.end_time is not None
+    assert step.end_time - step.start_time == 250_000_000
+
+
+def test_a_step_that_failed_says_why() -> None:
+    tracer, exporter = a_tracer()
+
+    started(tracer).child("redis", 1.0, 1.25, "timed_out")
+
+    (step,) = exporter.get_finished_spans()
+    assert step.attributes == {"inferd.outcome": "timed_out", "error.type": "TIMED_OUT"}
+    assert step.status.status_code is StatusCode.ERROR
+
+
+def test_a_step_that_nobody_waited_for_may_end_after_its_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tracer, exporter = a_tracer()
+    call = started(tracer)
+
+    call.finish("OK")
+    call.child("redis", 1.0, 1.25, "cancelled")
+
+    whole, step = exporter.get_finished_spans()
+    assert step.parent == whole.context
+    assert caplog.records == []
+
+
 def test_a_batch_is_a_trace_of_its_own_linked_to_its_members_and_they_to_it() -> None:
     tracer, exporter = a_tracer()
     other = f"00-{'a' * 32}-{SPAN}-01"

@@ -10,8 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from inferd.call import Call, Value
+from inferd.config.resilience import Breaker as BreakerConfig
+from inferd.config.resilience import Outliers as OutliersConfig
 from inferd.deadline import NEVER, Deadline
 from inferd.errors import (
+    CircuitOpen,
     Expired,
     Infeasible,
     InferdError,
@@ -22,6 +25,7 @@ from inferd.errors import (
 )
 from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
+from inferd.inference.instances import Instances
 from inferd.inference.request import Request, Tensors
 from inferd.inference.scheduling import (
     LatencyModel,
@@ -32,6 +36,9 @@ from inferd.inference.scheduling import (
     buckets_of,
 )
 from inferd.inference.version import ModelVersion
+from inferd.inference.warmup import Sample
+from inferd.resilience.breaker import Breaker, State
+from inferd.resilience.outliers import Outliers
 from inferd.runtime.signature import Signature, Tensor
 from inferd.telemetry.statistics import ModelStatistics
 from support.fake_models import config, tensor
@@ -40,6 +47,8 @@ RUN_S = 0.010
 DEFAULT_S = 0.5
 TEXT = (tensor("x", "BYTES", -1, 2),)
 NUMBERS = (tensor("x", "FP32", -1, 2),)
+#: Opens after three calls of which all failed, for a second.
+STRICT = BreakerConfig(minimum_calls=3, failure_rate=1.0, open_s=1.0, open_jitter=0.0, probes=1)
 
 
 class Stop:
@@ -49,6 +58,9 @@ class Stop:
 
 class Model:
     """An instance and its session: takes `RUN_S` and returns `x` as `y`; 13 is poison."""
+
+    broken = False
+    session = None
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -62,6 +74,12 @@ class Model:
         return Stop()
 
     stop = stopper
+
+    def leave(self) -> None:
+        pass
+
+    def close(self, *, timeout_s: float) -> None:
+        pass
 
     def submit(self, batch: Batch, done: Callable[[], None]) -> None:
         def finish() -> None:
@@ -89,6 +107,7 @@ class Fixture:
         *,
         max_batch: int = 4,
         seed_s: float = RUN_S,
+        breaker: BreakerConfig = STRICT,
         **policy: Any,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -102,6 +121,18 @@ class Fixture:
         outputs = tuple(Tensor(name, inputs[0].datatype, inputs[0].shape) for name in ("y", "z"))
         self.statistics = ModelStatistics("m", "1", latency_bounds_s=(0.1,), batch_bounds=(1, 4))
         self.statistics.state = "READY"
+        self.instances = Instances(
+            [self.model],
+            self.statistics,
+            Outliers(OutliersConfig(enabled=False)),
+            trial=Sample("trial", {}, 1),
+            outputs=("y",),
+            latency=latency,
+            session_bytes=0,
+            build=self.build,
+            changed=lambda: None,
+            clock=self.clock,
+        )
         self.batcher = Batcher(
             Scheduler(rules, latency),
             [self.model],
@@ -117,12 +148,17 @@ class Fixture:
             config=config("m"),
             signature=Signature(tuple(inputs), outputs, max_batch),
             policy=rules,
+            latency=latency,
             batcher=self.batcher,
-            workers=[],
+            instances=self.instances,
+            breaker=Breaker(breaker, random=lambda: 0.5),
             statistics=self.statistics,
             default_deadline_s=DEFAULT_S,
             clock=self.clock,
         )
+
+    async def build(self, index: int) -> Model:
+        raise AssertionError("nobody hangs or is ejected here")
 
     def clock(self) -> float:
         return self.loop.time() + self.delay_s
@@ -573,3 +609,100 @@ async def test_a_version_that_has_drained_takes_no_more() -> None:
     with pytest.raises(NotReady):
         await it.ask(numbers(1))
     assert it.statistics.drops == {"NOT_READY": 1}
+
+
+async def test_the_capacity_is_that_of_the_instances_at_their_best_size() -> None:
+    it = Fixture()
+
+    assert it.version.capacity_rows_s == pytest.approx(4 / RUN_S), "as predicted: a batch of 4"
+
+    it.statistics.instances = 2
+    assert it.version.capacity_rows_s == pytest.approx(4 / RUN_S), "it was worked out just now"
+    await asyncio.sleep(0.2)
+    assert it.version.capacity_rows_s == pytest.approx(8 / RUN_S)
+
+
+# -- the breaker -------------------------------------------------------------------------------
+
+
+def poison(rows: int = 1) -> NDArray[np.float32]:
+    return np.full((rows, 2), 13, np.float32)
+
+
+async def fails(it: Fixture, times: int, client_id: str = "") -> None:
+    for _ in range(times):
+        with pytest.raises(ModelFailed):
+            await it.ask(poison(), call=it.call(client_id=client_id))
+
+
+async def test_a_model_that_fails_everybody_is_left_alone_for_a_while() -> None:
+    it = Fixture()
+    await fails(it, 3)
+    runs = len(it.model.ran)
+
+    with pytest.raises(CircuitOpen, match="'m' version 1 has failed too often") as refused:
+        await it.ask(numbers(1))
+
+    assert refused.value.retry_after_s == pytest.approx(1.0)
+    assert len(it.model.ran) == runs
+    assert it.statistics.drops == {"BREAKER_OPEN": 1}
+
+
+async def test_a_probe_that_is_answered_closes_the_breaker() -> None:
+    it = Fixture()
+    await fails(it, 3)
+    await asyncio.sleep(1.1)
+
+    await it.ask(numbers(1))
+    await it.ask(numbers(1))
+
+    assert it.version.breaker.state is State.CLOSED
+
+
+async def test_poison_among_strangers_says_nothing_about_the_model() -> None:
+    it = Fixture()
+
+    for _ in range(5):
+        results = await asyncio.gather(
+            it.ask(numbers(1)), it.ask(poison()), it.ask(poison()), return_exceptions=True
+        )
+        assert [isinstance(each, ModelFailed) for each in results] == [False, True, True]
+
+    assert it.version.breaker.state is State.CLOSED
+    assert it.version.breaker.counts(it.loop.time()).failures == 0
+
+
+async def test_a_caller_who_sends_nothing_but_poison_opens_it_for_nobody() -> None:
+    it = Fixture(breaker=STRICT.model_copy(update={"minimum_calls": 8, "failure_rate": 0.5}))
+
+    for _ in range(20):
+        await it.ask(numbers(1), call=it.call(client_id="good"))
+        await fails(it, 2, client_id="bad")
+
+    assert it.version.breaker.state is State.CLOSED
+
+
+async def test_refusals_deadlines_and_leavers_say_nothing_about_the_model() -> None:
+    it = Fixture()
+    for _ in range(5):
+        with pytest.raises(Infeasible):
+            await it.ask(numbers(1), call=it.call(within_s=RUN_S / 2))
+        with pytest.raises(InvalidRequest):
+            await it.ask(numbers(1), call=it.call(x_criticality="so so"))
+        leaver = asyncio.create_task(it.ask(numbers(1)))
+        await asyncio.sleep(RUN_S / 2)
+        leaver.cancel()
+        await asyncio.sleep(2 * RUN_S)
+
+    assert it.version.breaker.counts(it.loop.time()).calls == 0
+
+
+async def test_a_forced_breaker_refuses_and_lets_go() -> None:
+    it = Fixture()
+    it.version.breaker.force(State.FORCED_OPEN, it.loop.time())
+
+    with pytest.raises(CircuitOpen):
+        await it.ask(numbers(1))
+    it.version.breaker.force(None, it.loop.time())
+
+    await it.ask(numbers(1))

@@ -8,6 +8,7 @@ a descriptor pool of their own: `tritonclient` may be used in the same process.
 
 from inferd_client._aio import AsyncClient
 from inferd_client._answers import (
+    Answer,
     BatchStatistics,
     InferResult,
     ModelMetadata,
@@ -38,10 +39,13 @@ from inferd_client._errors import (
     Unavailable,
     Unimplemented,
 )
+from inferd_client._hedge import HedgePolicy
 from inferd_client._retry import RetryPolicy
 from inferd_client._tensors import BFloat16
+from inferd_client._trailing import Degradation
 
 __all__ = [
+    "Answer",
     "AsyncClient",
     "BFloat16",
     "BatchStatistics",
@@ -50,8 +54,10 @@ __all__ = [
     "Conflict",
     "Criticality",
     "DeadlineExceeded",
+    "Degradation",
     "Details",
     "FieldViolation",
+    "HedgePolicy",
     "InferRequest",
     "InferResult",
     "InferdError",

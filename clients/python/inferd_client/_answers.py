@@ -1,10 +1,17 @@
-"""What the server answers, as plain frozen values. No protobuf leaves this package."""
+"""What the server answers, as plain frozen values.
+
+No protobuf leaves this package but what a caller of `Client.call` brought along.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from inferd_client._errors import RequestFailed, Trailing
+from inferd_client._errors import RequestFailed
 from inferd_client._tensors import Array
+from inferd_client._trailing import Degradation, Trailing, degradations
+
+Message = TypeVar("Message")
 
 ParameterValue = bool | int | float | str
 Parameters = Mapping[str, ParameterValue]
@@ -33,6 +40,11 @@ class InferResult:
         return self.outputs[name]
 
     @property
+    def degraded(self) -> tuple[Degradation, ...]:
+        """What the answer had to do without; empty if it is as good as was asked for."""
+        return degradations(self.trailing)
+
+    @property
     def latency(self) -> Mapping[str, float]:
         """Where the time went, if the call was made with `explain=True` and the server tells.
 
@@ -45,6 +57,19 @@ class InferResult:
             if number is not None:
                 stages[key.removeprefix(_LATENCY)] = number
         return stages
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Message]):
+    """The answer to `Client.call`."""
+
+    message: Message
+    trailing: Trailing
+
+    @property
+    def degraded(self) -> tuple[Degradation, ...]:
+        """What the answer had to do without; empty if it is as good as was asked for."""
+        return degradations(self.trailing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

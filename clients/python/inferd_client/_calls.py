@@ -4,14 +4,16 @@ Both clients make these values in the same way and differ only in how they send 
 all that can be decided without a channel is decided, and tested, here.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
 from inferd.oip import grpc_service_pb2 as pb
 from inferd_client._answers import (
+    Answer,
     BatchStatistics,
     InferResult,
     ModelMetadata,
@@ -29,11 +31,12 @@ from inferd_client._errors import (
     FieldViolation,
     InvalidRequest,
     MalformedAnswer,
-    Trailing,
 )
 from inferd_client._tensors import Array, Tensor, decode, encode, gather
+from inferd_client._trailing import Trailing
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+Response = TypeVar("Response", bound=Message)
 Pairs = tuple[tuple[str, str | bytes], ...]
 Metadata = Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]
 """Keys in lower case; values are text, except under keys that end in `-bin`."""
@@ -41,10 +44,12 @@ Criticality = Literal["CRITICAL_PLUS", "CRITICAL", "SHEDDABLE_PLUS", "SHEDDABLE"
 """What an answer is worth where there is not enough for all; each ten times the next."""
 LoadParameters = Mapping[str, bool | int | str | bytes]
 
-SERVICE = "/inference.GRPCInferenceService/"
 PRIORITY = "priority"
+SEQUENCE = "sequence_id"
 EXPLAIN: Pairs = (("x-explain-latency", "1"),)
 CRITICALITY = "x-criticality"
+
+_PATH = re.compile(r"/[\w.]+/\w+")
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _UINT64_MAX = 2**64 - 1
@@ -66,56 +71,44 @@ _CONTENTS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
-    """An RPC of the service. There are no generated stubs: the path is all that it takes."""
+class Method(NamedTuple):
+    """An RPC. There are no generated stubs: this is all that it takes to call one."""
 
-    name: str
-    request: type[Message]
+    #: What HTTP/2 calls it: `/package.Service/Method`.
+    path: str
     response: type[Message]
 
-    @property
-    def path(self) -> str:
-        """What HTTP/2 calls it."""
-        return SERVICE + self.name
+
+def _of_the_protocol(name: str, response: type[Message]) -> Method:
+    return Method(f"/inference.GRPCInferenceService/{name}", response)
 
 
-SERVER_LIVE = Method("ServerLive", pb.ServerLiveRequest, pb.ServerLiveResponse)
-SERVER_READY = Method("ServerReady", pb.ServerReadyRequest, pb.ServerReadyResponse)
-MODEL_READY = Method("ModelReady", pb.ModelReadyRequest, pb.ModelReadyResponse)
-SERVER_METADATA = Method("ServerMetadata", pb.ServerMetadataRequest, pb.ServerMetadataResponse)
-MODEL_METADATA = Method("ModelMetadata", pb.ModelMetadataRequest, pb.ModelMetadataResponse)
-MODEL_INFER = Method("ModelInfer", pb.ModelInferRequest, pb.ModelInferResponse)
-STATISTICS = Method("ModelStatistics", pb.ModelStatisticsRequest, pb.ModelStatisticsResponse)
-INDEX = Method("RepositoryIndex", pb.RepositoryIndexRequest, pb.RepositoryIndexResponse)
-LOAD = Method("RepositoryModelLoad", pb.RepositoryModelLoadRequest, pb.RepositoryModelLoadResponse)
-UNLOAD = Method(
-    "RepositoryModelUnload", pb.RepositoryModelUnloadRequest, pb.RepositoryModelUnloadResponse
-)
-UNARY = (
-    SERVER_LIVE,
-    SERVER_READY,
-    MODEL_READY,
-    SERVER_METADATA,
-    MODEL_METADATA,
-    MODEL_INFER,
-    STATISTICS,
-    INDEX,
-    LOAD,
-    UNLOAD,
-)
-STREAM = Method("ModelStreamInfer", pb.ModelInferRequest, pb.ModelStreamInferResponse)
+SERVER_LIVE = _of_the_protocol("ServerLive", pb.ServerLiveResponse)
+SERVER_READY = _of_the_protocol("ServerReady", pb.ServerReadyResponse)
+MODEL_READY = _of_the_protocol("ModelReady", pb.ModelReadyResponse)
+SERVER_METADATA = _of_the_protocol("ServerMetadata", pb.ServerMetadataResponse)
+MODEL_METADATA = _of_the_protocol("ModelMetadata", pb.ModelMetadataResponse)
+MODEL_INFER = _of_the_protocol("ModelInfer", pb.ModelInferResponse)
+STATISTICS = _of_the_protocol("ModelStatistics", pb.ModelStatisticsResponse)
+INDEX = _of_the_protocol("RepositoryIndex", pb.RepositoryIndexResponse)
+LOAD = _of_the_protocol("RepositoryModelLoad", pb.RepositoryModelLoadResponse)
+UNLOAD = _of_the_protocol("RepositoryModelUnload", pb.RepositoryModelUnloadResponse)
+STREAM = _of_the_protocol("ModelStreamInfer", pb.ModelStreamInferResponse)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[Answer]):
+class Ask(Generic[Result]):
     """One call: what to send, and how to read what comes back."""
 
     method: Method
     message: Message
     #: Takes the method's response message and the trailing metadata.
-    read: Callable[[Any, Trailing], Answer]
+    read: Callable[[Any, Trailing], Result]
     metadata: Pairs = ()
+    #: Whether it does no harm if it is done twice.
+    repeatable: bool = True
+    #: What the time that it takes depends on, besides the method: the model.
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,7 +165,7 @@ def load_model(model: str, parameters: LoadParameters) -> Ask[None]:
     message = pb.RepositoryModelLoadRequest(model_name=model)
     for name, value in parameters.items():
         _set_load_parameter(message.parameters[name], name, value)
-    return Ask(LOAD, message, _read_nothing)
+    return Ask(LOAD, message, _read_nothing, repeatable=False)
 
 
 def unload_model(model: str, *, unload_dependents: bool) -> Ask[None]:
@@ -180,7 +173,7 @@ def unload_model(model: str, *, unload_dependents: bool) -> Ask[None]:
     message = pb.RepositoryModelUnloadRequest(model_name=model)
     if unload_dependents:
         message.parameters["unload_dependents"].bool_param = True
-    return Ask(UNLOAD, message, _read_nothing)
+    return Ask(UNLOAD, message, _read_nothing, repeatable=False)
 
 
 def statistics(model: str, version: str) -> Ask[tuple[ModelStatistics, ...]]:
@@ -197,10 +190,35 @@ def infer(
     criticality: Criticality | None = None,
 ) -> Ask[InferResult]:
     """Ask a model."""
-    sent = pairs(metadata) + (EXPLAIN if explain else ())
-    if criticality is not None:
-        sent += ((CRITICALITY, criticality),)
-    return Ask(MODEL_INFER, infer_message(request), read_infer, sent)
+    sent = _sent(metadata, criticality) + (EXPLAIN if explain else ())
+    return Ask(
+        MODEL_INFER,
+        infer_message(request),
+        read_infer,
+        sent,
+        # A sequence is the only thing that a model remembers from one request to the next.
+        repeatable=SEQUENCE not in request.parameters,
+        subject=request.model,
+    )
+
+
+def any_unary(
+    path: str,
+    message: Message,
+    response: type[Response],
+    *,
+    metadata: Metadata,
+    criticality: Criticality | None,
+    repeatable: bool,
+) -> Ask[Answer[Response]]:
+    """Ask any service anything.
+
+    Raises:
+        ValueError: The path is none.
+    """
+    if not _PATH.fullmatch(path):
+        raise ValueError(f"method must be like '/package.Service/Method', not {path!r}")
+    return Ask(Method(path, response), message, Answer, _sent(metadata, criticality), repeatable)
 
 
 def pairs(metadata: Metadata) -> Pairs:
@@ -257,6 +275,11 @@ def read_stream_answer(answer: pb.ModelStreamInferResponse) -> StreamAnswer:
     if answer.error_message:
         return StreamAnswer(inner.id, answer.error_message, None)
     return StreamAnswer(inner.id, "", read_infer(inner, {}))
+
+
+def _sent(metadata: Metadata, criticality: Criticality | None) -> Pairs:
+    worth = () if criticality is None else ((CRITICALITY, criticality),)
+    return pairs(metadata) + worth
 
 
 def _read_outputs(answer: pb.ModelInferResponse) -> dict[str, Array]:

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Iterable
+from operator import methodcaller
 from typing import Any
 
 from inferd_client._calls import Pairs
-from inferd_client._errors import Cancelled, InferdError, error_of, mapping_of
+from inferd_client._errors import Cancelled, InferdError, error_of
+from inferd_client._trailing import mapping_of
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 DEFAULT_TARGET = "127.0.0.1:8001"
 ATTEMPTS_KEY = "grpc-previous-rpc-attempts"
+
+SERIALIZE = methodcaller("SerializeToString")
+"""A message's bytes, whatever its type."""
 
 Options = Iterable[tuple[str, Any]]
 """gRPC channel arguments."""
@@ -30,9 +35,9 @@ def channel_options(given: Options) -> list[tuple[str, Any]]:
     return list((_OPTIONS | dict(given)).items())
 
 
-def attempt_metadata(metadata: Pairs, failures: int) -> Pairs:
-    """Return the metadata of the next attempt. A retry says so, as gRPC's own would."""
-    return (*metadata, (ATTEMPTS_KEY, str(failures))) if failures else metadata
+def attempt_metadata(metadata: Pairs, made: int) -> Pairs:
+    """Return the metadata of an attempt, which says how many were made before, as gRPC's do."""
+    return (*metadata, (ATTEMPTS_KEY, str(made))) if made else metadata
 
 
 def read_failure(rpc: Any) -> InferdError:

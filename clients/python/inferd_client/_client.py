@@ -1,15 +1,15 @@
 """The blocking client."""
 
 import random as random_numbers
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
 from inferd_client import _calls
 from inferd_client._answers import (
+    Answer,
     InferResult,
     ModelMetadata,
     ModelState,
@@ -18,23 +18,12 @@ from inferd_client._answers import (
     ServerMetadata,
     StreamAnswer,
 )
-from inferd_client._calls import (
-    Answer,
-    Ask,
-    Criticality,
-    InferRequest,
-    LoadParameters,
-    Metadata,
-)
-from inferd_client._channel import (
-    DEFAULT_TARGET,
-    Options,
-    attempt_metadata,
-    channel_options,
-    read_failure,
-)
-from inferd_client._errors import InferdError, mapping_of
-from inferd_client._retry import Attempts, RetryBudget, RetryPolicy
+from inferd_client._attempts import Tactics
+from inferd_client._calls import Criticality, InferRequest, LoadParameters, Metadata, Response
+from inferd_client._channel import DEFAULT_TARGET, Options, channel_options
+from inferd_client._hedge import HedgePolicy
+from inferd_client._retry import RetryPolicy
+from inferd_client._sender import Sender
 from inferd_client._streams import Outgoing, answers
 from inferd_client._tensors import Tensor
 
@@ -47,10 +36,11 @@ class Client:
             answer["label"]  # int64 [rows, 1]
 
     Timeouts are required, in seconds, and cover everything: connecting, every attempt and
-    the waits between them. A timeout of zero or less raises `DeadlineExceeded` at once.
+    the waits between them. One too short for anything (`RetryPolicy.least_attempt_s`) raises
+    `DeadlineExceeded` at once.
 
     Every method raises `InferdError`, of the subclass that names what happened. Which
-    failures are retried first: see `RetryPolicy`.
+    failures are retried first: see `RetryPolicy`; what is sent twice: see `HedgePolicy`.
     """
 
     def __init__(
@@ -61,6 +51,7 @@ class Client:
         metadata: Metadata = (),
         options: Options = (),
         retry: RetryPolicy | None = None,
+        hedge: HedgePolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random_numbers.random,
@@ -74,21 +65,19 @@ class Client:
             options: gRPC channel arguments, over the defaults: messages of up to 64 MiB
                 either way, no keepalive, none of gRPC's own retries.
             retry: When to retry; None for the defaults.
+            hedge: When to send a call again that is not answered yet; None for never.
             clock: Monotonic, in seconds.
             sleep: Waits for that many seconds between attempts.
             random: Numbers in [0, 1) that spread the back-off.
         """
         self._owned = _open(target, credentials, options) if isinstance(target, str) else None
-        channel = target if self._owned is None else self._owned
-        self._rpcs = {method: _unary(channel, method) for method in _calls.UNARY}
-        self._stream = _bidirectional(channel)
-        self._metadata = _calls.pairs(metadata)
-        self._retry = retry or RetryPolicy()
-        self._budget = RetryBudget(self._retry)
-        self._budget_lock = threading.Lock()
-        self._clock = clock
-        self._sleep = sleep
-        self._random = random
+        self._sender = Sender(
+            target if self._owned is None else self._owned,
+            Tactics(retry or RetryPolicy(), hedge, random),
+            metadata=_calls.pairs(metadata),
+            clock=clock,
+            sleep=sleep,
+        )
 
     def __enter__(self) -> "Client":
         return self
@@ -115,6 +104,7 @@ class Client:
         priority: int | None = None,
         explain: bool = False,
         criticality: Criticality | None = None,
+        hedge: HedgePolicy | None = None,
     ) -> InferResult:
         """Run a model on one request.
 
@@ -132,6 +122,8 @@ class Client:
             explain: Ask the server to say where the time went (`InferResult.latency`).
             criticality: What the answer is worth to you where there is not enough for all;
                 None is the same as `CRITICAL`.
+            hedge: When to send it again, if not as the client does. Requests of a sequence
+                (`sequence_id` among the parameters) never are.
 
         Raises:
             InvalidRequest: A tensor does not fit the model; `violations` names the fields.
@@ -150,7 +142,7 @@ class Client:
             priority=priority,
         )
         ask = _calls.infer(request, metadata=metadata, explain=explain, criticality=criticality)
-        return self._ask(ask, timeout_s)
+        return self._sender.ask(ask, timeout_s, hedge)
 
     def infer_stream(
         self, requests: Iterable[InferRequest], *, timeout_s: float, metadata: Metadata = ()
@@ -163,30 +155,64 @@ class Client:
         Raises:
             InferdError: The stream broke. One request's failure is a `StreamAnswer`.
         """
-        attempts = self._attempts(timeout_s)
         outgoing = Outgoing(requests)
-        rpc = self._stream(
-            iter(outgoing),
-            timeout=attempts.remaining_s(self._clock()),
-            metadata=self._metadata + _calls.pairs(metadata),
-        )
+        rpc = self._sender.stream(iter(outgoing), timeout_s, _calls.pairs(metadata))
         return answers(rpc, outgoing)
+
+    def call(
+        self,
+        method: str,
+        request: Message,
+        response: type[Response],
+        *,
+        timeout_s: float,
+        metadata: Metadata = (),
+        criticality: Criticality | None = None,
+        repeatable: bool = False,
+        hedge: HedgePolicy | None = None,
+    ) -> Answer[Response]:
+        """Call any unary RPC of any service that the server has.
+
+        Args:
+            method: `/package.Service/Method`.
+            request: What to send.
+            response: The class of the message that comes back.
+            timeout_s: The time the answer is worth waiting for.
+            metadata: Sent with this call, after the client's own.
+            criticality: What the answer is worth to you where there is not enough for all.
+            repeatable: Whether it does no harm if the server does it twice. Others are not
+                hedged, and retried only if the server invites it or never saw them.
+            hedge: When to send it again, if not as the client does.
+
+        Raises:
+            ValueError: `method` is no path.
+            InferdError: Of the subclass that names what happened.
+        """
+        ask = _calls.any_unary(
+            method,
+            request,
+            response,
+            metadata=metadata,
+            criticality=criticality,
+            repeatable=repeatable,
+        )
+        return self._sender.ask(ask, timeout_s, hedge)
 
     def server_live(self, *, timeout_s: float) -> bool:
         """Return whether the process is up."""
-        return self._ask(_calls.server_live(), timeout_s)
+        return self._sender.ask(_calls.server_live(), timeout_s)
 
     def server_ready(self, *, timeout_s: float) -> bool:
         """Return whether all models that should serve are ready."""
-        return self._ask(_calls.server_ready(), timeout_s)
+        return self._sender.ask(_calls.server_ready(), timeout_s)
 
     def model_ready(self, model: str, *, timeout_s: float, version: str = "") -> bool:
         """Return whether that version of the model, or with no version any, is ready."""
-        return self._ask(_calls.model_ready(model, version), timeout_s)
+        return self._sender.ask(_calls.model_ready(model, version), timeout_s)
 
     def server_metadata(self, *, timeout_s: float) -> ServerMetadata:
         """Return the server's name, version and protocol extensions."""
-        return self._ask(_calls.server_metadata(), timeout_s)
+        return self._sender.ask(_calls.server_metadata(), timeout_s)
 
     def model_metadata(self, model: str, *, timeout_s: float, version: str = "") -> ModelMetadata:
         """Return the model's inputs, outputs and versions.
@@ -194,11 +220,11 @@ class Client:
         Raises:
             NotFound: No such model, or no such version of it.
         """
-        return self._ask(_calls.model_metadata(model, version), timeout_s)
+        return self._sender.ask(_calls.model_metadata(model, version), timeout_s)
 
     def repository_index(self, *, timeout_s: float, ready: bool = False) -> tuple[ModelState, ...]:
         """Return every model version in the repositories; with `ready`, only those."""
-        return self._ask(_calls.repository_index(ready=ready), timeout_s)
+        return self._sender.ask(_calls.repository_index(ready=ready), timeout_s)
 
     def load_model(
         self, model: str, *, timeout_s: float, parameters: LoadParameters | None = None
@@ -207,54 +233,20 @@ class Client:
 
         `parameters` are the protocol's: `config` (JSON) and `file:<path>` (bytes).
         """
-        self._ask(_calls.load_model(model, parameters or {}), timeout_s)
+        self._sender.ask(_calls.load_model(model, parameters or {}), timeout_s)
 
     def unload_model(
         self, model: str, *, timeout_s: float, unload_dependents: bool = False
     ) -> None:
         """Unload the model, once its calls in flight have finished."""
-        self._ask(_calls.unload_model(model, unload_dependents=unload_dependents), timeout_s)
+        ask = _calls.unload_model(model, unload_dependents=unload_dependents)
+        self._sender.ask(ask, timeout_s)
 
     def statistics(
         self, model: str = "", *, timeout_s: float, version: str = ""
     ) -> tuple[ModelStatistics, ...]:
         """Return counts and times since loading, per version; with no name, of all models."""
-        return self._ask(_calls.statistics(model, version), timeout_s)
-
-    def _ask(self, ask: Ask[Answer], timeout_s: float) -> Answer:
-        attempts = self._attempts(timeout_s)
-        metadata = self._metadata + ask.metadata
-        while True:
-            try:
-                answer, rpc = self._rpcs[ask.method].with_call(
-                    ask.message,
-                    timeout=attempts.remaining_s(self._clock()),
-                    metadata=attempt_metadata(metadata, attempts.failures),
-                )
-            except grpc.RpcError as failure:
-                self._wait_or_raise(attempts, read_failure(failure))
-            else:
-                with self._budget_lock:
-                    attempts.succeeded()
-                return ask.read(answer, mapping_of(rpc.trailing_metadata()))
-
-    def _wait_or_raise(self, attempts: Attempts, error: InferdError) -> None:
-        with self._budget_lock:
-            wait_s = attempts.failed(error, self._clock())
-        if wait_s is None:
-            raise error
-        self._sleep(wait_s)
-        if attempts.remaining_s(self._clock()) <= 0:
-            raise error  # it overslept
-
-    def _attempts(self, timeout_s: float) -> Attempts:
-        return Attempts(
-            self._retry,
-            self._budget,
-            now=self._clock(),
-            timeout_s=timeout_s,
-            random=self._random,
-        )
+        return self._sender.ask(_calls.statistics(model, version), timeout_s)
 
 
 def _open(
@@ -264,19 +256,3 @@ def _open(
     if credentials is None:
         return grpc.insecure_channel(target, options=arguments)
     return grpc.secure_channel(target, credentials, options=arguments)
-
-
-def _unary(channel: grpc.Channel, method: _calls.Method) -> Any:
-    return channel.unary_unary(
-        method.path,
-        request_serializer=method.request.SerializeToString,
-        response_deserializer=method.response.FromString,
-    )
-
-
-def _bidirectional(channel: grpc.Channel) -> Any:
-    return channel.stream_stream(
-        _calls.STREAM.path,
-        request_serializer=_calls.STREAM.request.SerializeToString,
-        response_deserializer=_calls.STREAM.response.FromString,
-    )

@@ -5,7 +5,7 @@ status code, the text, the `google.rpc` details and the pushback. `error_of` is 
 place that turns a gRPC status into an exception; nothing here talks to a channel.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,8 +13,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
-Trailing = Mapping[str, str | bytes]
-"""Trailing metadata. Values are text, except under keys that end in `-bin`."""
+from inferd_client._trailing import Degradation, Trailing, degradations
 
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
@@ -81,6 +80,11 @@ class InferdError(Exception):
         return self.details.reason
 
     @property
+    def degraded(self) -> tuple[Degradation, ...]:
+        """What the server had already done without before it failed."""
+        return degradations(self.trailing)
+
+    @property
     def pushback_ms(self) -> int | None:
         """The server's `grpc-retry-pushback-ms`: negative for "never", None for no word on it."""
         if PUSHBACK_KEY not in self.trailing:
@@ -97,9 +101,8 @@ class InferdError(Exception):
         The pushback decides where there is one, `RetryInfo` otherwise.
         """
         pushback_ms = self.pushback_ms
-        if pushback_ms is None:
-            return self.details.retry_delay_s
-        return None if pushback_ms < 0 else pushback_ms / 1000
+        wait_s = self.details.retry_delay_s if pushback_ms is None else pushback_ms / 1000
+        return None if wait_s is None or wait_s < 0 else wait_s
 
     @property
     def never_sent(self) -> bool:
@@ -225,11 +228,6 @@ def details_of(trailing: Trailing) -> Details:
         return _read(status_pb2.Status.FromString(raw))
     except DecodeError:
         return Details()
-
-
-def mapping_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> Trailing:
-    """Return metadata as a mapping. Of a key that came more than once, the last value."""
-    return dict(metadata or ())
 
 
 def _read(status: status_pb2.Status) -> Details:

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is made again, and when: the pure half of both clients.
+"""Whether a failed attempt is made again, and when.
 
 A retry adds load to a server that has just said it cannot carry what it has, so the rule
 is narrow. An attempt is repeated only if
@@ -12,19 +12,16 @@ is narrow. An attempt is repeated only if
 
 The server's invitation is followed to the millisecond: it knows its queue. Without one the
 wait grows exponentially and is spread at random, so that clients do not return in step.
-
-Nothing here waits, reads a clock or draws a number: `now` and `random` come in.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from grpc import StatusCode
 
-from inferd_client._errors import DeadlineExceeded, InferdError
+from inferd_client._errors import InferdError
 
-_INVITABLE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
+INVITABLE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
+"""The codes that say nothing was done."""
 _MILLI = 1000
 
 
@@ -43,20 +40,20 @@ class RetryPolicy:
     jitter: float = 0.2
     #: The least time left that is worth an attempt.
     least_attempt_s: float = 0.001
-    #: A6 throttling: a failure takes a token, a success gives this many back, and at half
-    #: the tokens or fewer nothing is retried.
+    #: A6 throttling: a failure or a hedge takes a token, a success gives this many back, and
+    #: at half the tokens or fewer nothing is retried or hedged.
     max_tokens: int = 10
     token_ratio: float = 0.1
 
     def __post_init__(self) -> None:
-        _require(self.max_attempts >= 1, "max_attempts must be at least 1")
-        _require(self.initial_backoff_s > 0, "initial_backoff_s must be above 0")
-        _require(self.multiplier >= 1, "multiplier must be at least 1")
-        _require(self.max_backoff_s > 0, "max_backoff_s must be above 0")
-        _require(0 <= self.jitter <= 1, "jitter must be within 0 and 1")
-        _require(self.least_attempt_s >= 0, "least_attempt_s must not be negative")
-        _require(1 <= self.max_tokens <= 1000, "max_tokens must be within 1 and 1000")
-        _require(self.token_ratio > 0, "token_ratio must be above 0")
+        require(self.max_attempts >= 1, "max_attempts must be at least 1")
+        require(self.initial_backoff_s > 0, "initial_backoff_s must be above 0")
+        require(self.multiplier >= 1, "multiplier must be at least 1")
+        require(self.max_backoff_s > 0, "max_backoff_s must be above 0")
+        require(0 <= self.jitter <= 1, "jitter must be within 0 and 1")
+        require(self.least_attempt_s >= 0, "least_attempt_s must not be negative")
+        require(1 <= self.max_tokens <= 1000, "max_tokens must be within 1 and 1000")
+        require(self.token_ratio > 0, "token_ratio must be above 0")
 
     def wait_s(
         self, error: InferdError, *, made: int, remaining_s: float, random: float
@@ -65,7 +62,7 @@ class RetryPolicy:
 
         `remaining_s` is what is left of the timeout; `random` lies in [0, 1).
         """
-        if made >= self.max_attempts or error.code not in _INVITABLE:
+        if made >= self.max_attempts or error.code not in INVITABLE:
             return None
         wait_s = error.retry_after_s
         if wait_s is None and error.never_sent:
@@ -81,7 +78,7 @@ class RetryPolicy:
 
 
 class RetryBudget:
-    """The tokens that all calls of one client share. Not thread-safe.
+    """The tokens that all calls of one client share, for retries and hedges. Not thread-safe.
 
     Counted in thousandths, as gRPC does, so that ten tenths make a whole.
     """
@@ -96,7 +93,7 @@ class RetryBudget:
 
     @property
     def allows(self) -> bool:
-        """Whether a retry may be made now."""
+        """Whether a retry or a hedge may be made now."""
         return self._tokens > self._full // 2
 
     def succeeded(self) -> None:
@@ -107,53 +104,19 @@ class RetryBudget:
         """Count an attempt that failed in a way that retries make worse."""
         self._tokens = max(0, self._tokens - _MILLI)
 
+    def hedged(self) -> bool:
+        """Return whether a hedge may be sent now, and take its token if so.
 
-class Attempts:
-    """The attempts at one call, from the first to the last. All share one deadline."""
-
-    def __init__(
-        self,
-        policy: RetryPolicy,
-        budget: RetryBudget,
-        *,
-        now: float,
-        timeout_s: float,
-        random: Callable[[], float],
-    ) -> None:
-        if math.isnan(timeout_s) or timeout_s == math.inf:
-            raise ValueError("timeout_s must be a finite number of seconds")
-        if timeout_s <= 0:
-            raise DeadlineExceeded(f"timeout_s={timeout_s:g} leaves no time; nothing was sent")
-        self._policy = policy
-        self._budget = budget
-        self._random = random
-        self._deadline = now + timeout_s
-        #: How many attempts have failed.
-        self.failures = 0
-
-    def remaining_s(self, now: float) -> float:
-        """Return the seconds left for the attempts to come; negative once it is too late."""
-        return self._deadline - now
-
-    def succeeded(self) -> None:
-        """Record that the call was answered."""
-        self._budget.succeeded()
-
-    def failed(self, error: InferdError, now: float) -> float | None:
-        """Record a failed attempt. Return the seconds to wait before the next; None: give up."""
-        self.failures += 1
-        if error.code in _INVITABLE:
-            self._budget.failed()
-        if not self._budget.allows:
-            return None
-        return self._policy.wait_s(
-            error,
-            made=self.failures,
-            remaining_s=self.remaining_s(now),
-            random=self._random(),
-        )
+        It pays at once, for a server that is merely slow fails nothing: if all calls were
+        hedged for that, its load would double. So it is, in the long run, one in ten.
+        """
+        allowed = self.allows
+        if allowed:
+            self._tokens -= _MILLI
+        return allowed
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def require(holds: bool, otherwise: str) -> None:
+    """Raise `ValueError` unless it holds. The message names the key at fault."""
     if not holds:
         raise ValueError(otherwise)

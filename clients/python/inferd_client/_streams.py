@@ -25,7 +25,8 @@ from inferd.oip import grpc_service_pb2 as pb
 from inferd_client._answers import StreamAnswer
 from inferd_client._calls import InferRequest, infer_message, read_stream_answer
 from inferd_client._channel import raise_if_closed, read_failure
-from inferd_client._errors import error_of, mapping_of
+from inferd_client._errors import error_of
+from inferd_client._trailing import mapping_of
 
 
 class Outgoing:

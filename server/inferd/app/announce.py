@@ -31,7 +31,14 @@ class Row(Protocol):
         """Why it stands there."""
 
 
-def announcement(config: Config, index: Sequence[IndexEntry], *, port: int, http_port: int) -> str:
+def announcement(
+    config: Config,
+    index: Sequence[IndexEntry],
+    *,
+    port: int,
+    http_port: int,
+    admin_port: int | None = None,
+) -> str:
     """Return the lines that `inferd serve` prints."""
     host = "127.0.0.1" if config.server.host in ANYWHERE else config.server.host
     ready = [each for each in index if each.state is State.READY]
@@ -44,6 +51,7 @@ def announcement(config: Config, index: Sequence[IndexEntry], *, port: int, http
         f"  gRPC     {host}:{port}",
         f"  metrics  http://{host}:{http_port}/metrics",
         f"  health   http://{host}:{http_port}/v2/health/ready",
+        *([] if admin_port is None else [f"  admin    {host}:{admin_port}"]),
         "",
         "Try:",
         f"  grpcurl -plaintext {host}:{port} list",

@@ -3,15 +3,26 @@
 import time
 from dataclasses import dataclass
 
+from inferd.app.extensions import extensions
 from inferd.app.machine import own_cores, usable_cores
+from inferd.app.settings import ConfigError
+from inferd.cache import quota
+from inferd.cache.connection import Redis, client
 from inferd.config import Config
 from inferd.inference.assembly import Assembler
 from inferd.inference.loading import Loader
 from inferd.inference.models import Models
 from inferd.inference.permits import CorePermits
 from inferd.oip import grpc_service_pb2
+from inferd.resilience.faults.points import FaultPoints
+from inferd.resilience.toolbox import Toolbox
+from inferd.services.admin.service import SERVICE as ADMIN
+from inferd.services.admin.service import Admin, breakers_of
+from inferd.services.extension import Host
+from inferd.services.faults import heeding
 from inferd.services.health import SERVICE as HEALTH
 from inferd.services.health import Health
+from inferd.services.limits import Limits
 from inferd.services.open_inference.model_config_text import parse_json, parse_pbtxt
 from inferd.services.open_inference.recorded import decoder
 from inferd.services.open_inference.service import OpenInference
@@ -20,9 +31,10 @@ from inferd.services.pipeline import Pipeline
 from inferd.services.reflection import Reflection
 from inferd.services.routes import Route, bind
 from inferd.telemetry.event_loop import LoopLag
+from inferd.telemetry.guards import GuardMetrics
 from inferd.telemetry.metrics import Metrics
 from inferd.telemetry.rpc import RpcStatistics
-from inferd.telemetry.statistics import LoadStatistics
+from inferd.telemetry.statistics import Histogram, LoadStatistics
 from inferd.telemetry.tracing import Tracer
 
 OPEN_INFERENCE = grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -41,8 +53,15 @@ class Parts:
     health: Health
     pipeline: Pipeline
     routes: tuple[Route, ...]
+    #: For the admin port.
+    admin_routes: tuple[Route, ...]
     metrics: Metrics
     lag: LoopLag
+    faults: FaultPoints
+    toolbox: Toolbox
+    limits: Limits
+    #: None where none is configured.
+    redis: Redis | None
 
 
 def loader(config: Config) -> Loader:
@@ -61,6 +80,10 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     """Build a server's parts. Nothing runs yet."""
     bounds_s = [each / 1000 for each in config.telemetry.latency_buckets_ms]
     loads, rpcs, lag = LoadStatistics(), RpcStatistics(bounds_s), LoopLag()
+    faults = FaultPoints(config.faults, clock)
+    toolbox = Toolbox(config.resilience, faults, histogram=lambda: Histogram(bounds_s), clock=clock)
+    redis = client(config.redis) if config.redis.url else None
+    limits = _limits(config, toolbox, redis)
     models = Models(
         config.repository,
         loader(config),
@@ -71,6 +94,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
             latency_bounds_s=bounds_s,
             clock=clock,
             tracer=tracer,
+            resilience=config.resilience,
+            points=faults,
         ),
         loads,
         parse_text=parse_pbtxt,
@@ -79,32 +104,58 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         wall_clock=time.time,  # noqa: TID251 - files have times of day
     )
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
-    health = Health(models, services=(OPEN_INFERENCE.full_name,))
+    added = extensions(config.server.services, Host(models, toolbox, redis, clock))
+    described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
+    health = Health(models, services=[each.full_name for each in described])
     pipeline = Pipeline(
         rpcs,
         config.telemetry.log,
         tracer=tracer,
         clock=clock,
         shed_lag_s=config.server.shed_lag_ms / 1000,
+        limits=limits,
     )
     pipeline.on_drain(health.stop)
     bound = (
         *bind(OPEN_INFERENCE, open_inference, unconditional=UNCONDITIONAL),
+        *(route for service in added for route in bind(*service)),
         *health.routes(),
     )
-    reflection = Reflection([OPEN_INFERENCE, HEALTH])
+    if unknown := limits.unknown(bound):
+        raise ConfigError(f"{key}: there is no such service or method" for key in unknown)
+    reflection = Reflection([*described, HEALTH])
     metrics = Metrics(
         lambda: [version.statistics for version in models.statistics()],
         loads=loads,
         rpcs=rpcs,
         lag=lag,
     )
+    metrics.registry.register(
+        GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
+    )
     return Parts(
         models=models,
         open_inference=open_inference,
         health=health,
         pipeline=pipeline,
-        routes=(*bound, *reflection.routes()),
+        routes=(*(heeding(bound, faults.check) if faults.by_call else bound), *reflection.routes()),
+        admin_routes=(
+            *bind(ADMIN, Admin(toolbox, models, faults, limits, clock=clock)),
+            *health.routes(),
+            *Reflection([ADMIN, HEALTH]).routes(),
+        ),
         metrics=metrics,
         lag=lag,
+        faults=faults,
+        toolbox=toolbox,
+        limits=limits,
+        redis=redis,
     )
+
+
+def _limits(config: Config, toolbox: Toolbox, redis: Redis | None) -> Limits:
+    shared = any(each.shared for each in config.resilience.rate_limits)
+    together = None
+    if redis is not None and shared:
+        together = quota.counting(redis, toolbox.dependency(quota.NAME, quota.GUARDED_AS))
+    return Limits(config.resilience, clock=clock, together=together)

@@ -1,9 +1,9 @@
 """Serving: start, announce, wait for a signal, drain, stop.
 
 Start-up is nesting and shutdown is leaving: the models outlive the listeners, because calls
-in flight need them, and HTTP outlives gRPC, because somebody watches how it goes. Whose event
-loop it happens on, and what carries the calls, is the caller's choice: `run` is the one for
-gRPC's own server, `inferd.app.hosted` the one for Envoy.
+in flight need them, and HTTP and the admin port outlive gRPC, because somebody watches how it
+goes. Whose event loop it happens on, and what carries the calls, is the caller's choice: `run` is
+the one for gRPC's own server, `inferd.app.hosted` the one for Envoy.
 """
 
 import asyncio
@@ -17,11 +17,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 from inferd import __version__
+from inferd.app.admin import serving_admin
 from inferd.app.announce import announcement
 from inferd.app.build import Parts, build
+from inferd.app.faults import breaking
 from inferd.app.logs import Logs, logging_to
 from inferd.app.signals import StopSignal, received_on_loop
 from inferd.app.tracing import tracing
+from inferd.cache.connection import close
 from inferd.config import Config, Server
 from inferd.errors import InferdError, LoadFailed
 from inferd.inference.repository.layout import scan
@@ -128,19 +131,31 @@ async def serve(
         try:
             async with (
                 _background(parts),
+                breaking(config.faults, parts.faults),
                 _http(config, parts, transport_metrics) as http_port,
+                serving_admin(config, parts.admin_routes) as admin_port,
                 listening(config.server, parts.routes, parts.pipeline) as port,
             ):
                 failed = await _loaded(parts, stop)
                 if failed and config.repository.strict:
                     raise LoadFailed("\n".join(failed))
                 if not stop.received:
-                    say(announcement(config, parts.models.index(), port=port, http_port=http_port))
+                    say(
+                        announcement(
+                            config,
+                            parts.models.index(),
+                            port=port,
+                            http_port=http_port,
+                            admin_port=admin_port,
+                        )
+                    )
                     gc.freeze()
                     await stop.wait()
                 await _leave(config, parts)
         finally:
             parts.open_inference.close()
+            if parts.redis is not None:
+                await close(parts.redis)
     log.info("stopped")
 
 

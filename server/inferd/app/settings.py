@@ -7,11 +7,12 @@ names its key in capitals, `INFERD__SERVER__PORT=9001`, and its value is YAML, t
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from inferd.cache.connection import client
 from inferd.config import Config
 
 PREFIX = "INFERD__"
@@ -37,14 +38,29 @@ def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[s
         merge(merged, source)
     if path:
         _resolve_paths(merged, from_file, path.parent)
+    _read_schedule(merged)
     try:
-        return Config.model_validate(merged)
+        config = Config.model_validate(merged)
+        if config.redis.url:
+            client(config.redis)
     except ValidationError as error:
         raise ConfigError(_described(error)) from error
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
+    return config
 
 
 def read(path: Path) -> dict[str, Any]:
     """Return what a configuration file says."""
+    data = _yaml(path)
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError([f"{path}: expected sections such as `server:`, got {data!r:.80}"])
+    return data
+
+
+def _yaml(path: Path) -> Any:
     try:
         text = path.read_text()
     except OSError as error:
@@ -52,14 +68,9 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not valid UTF-8 ({error.reason})"]) from error
     try:
-        data = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError([f"{path}: {' '.join(str(error).split())}"]) from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError([f"{path}: expected sections such as `server:`, got {data!r:.80}"])
-    return data
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -93,12 +104,24 @@ def merge(into: dict[str, Any], source: Mapping[str, Any]) -> None:
 
 def _resolve_paths(merged: dict[str, Any], from_file: Mapping[str, Any], base: Path) -> None:
     """Read paths in a file as relative to that file, as their author meant them."""
-    section = from_file.get("repository")
-    paths = section.get("paths") if isinstance(section, dict) else None
-    if isinstance(paths, list) and merged["repository"]["paths"] == paths:
-        merged["repository"]["paths"] = [
-            Path(os.path.normpath(base / each)) if isinstance(each, str) else each for each in paths
-        ]
+    for section, key in (("repository", "paths"), ("faults", "schedule")):
+        given = from_file.get(section)
+        said = given.get(key) if isinstance(given, dict) else None
+        if said is not None and merged[section][key] == said:
+            merged[section][key] = _resolved(said, base)
+
+
+def _resolved(said: Any, base: Path) -> Any:
+    if isinstance(said, list):
+        return [_resolved(each, base) for each in said]
+    return Path(os.path.normpath(base / said)) if isinstance(said, str) else said
+
+
+def _read_schedule(merged: dict[str, Any]) -> None:
+    """Put what is in the file of `faults.schedule` in its place."""
+    faults = merged.get("faults")
+    if isinstance(faults, dict) and isinstance(faults.get("schedule"), str | Path):
+        faults["schedule"] = _yaml(Path(faults["schedule"])) or ()
 
 
 def _described(error: ValidationError) -> list[str]:
@@ -108,15 +131,31 @@ def _described(error: ValidationError) -> list[str]:
         if each["type"] == "extra_forbidden":
             known = ", ".join(sorted(_keys_at(each["loc"][:-1])))
             lines.append(f"{key}: no such key; there are {known}")
+        elif not key:
+            lines.append(each["msg"])  # it names the keys that do not go together
         else:
             lines.append(f"{key}: {each['msg']}, got {each['input']!r:.80}")
     return lines
 
 
 def _keys_at(location: tuple[int | str, ...]) -> Iterable[str]:
-    section: type[BaseModel] = Config
+    sections: list[type[BaseModel]] = [Config]
     for step in location:
-        annotation = section.model_fields[str(step)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            section = annotation
-    return section.model_fields
+        fields = [each.model_fields[step] for each in sections if step in each.model_fields]
+        if fields:
+            sections = [each for field in fields for each in _sections_in(field.annotation)]
+        # Otherwise it is a key or an index, or says which of several sections it is.
+        elif kinds := [each for each in sections if _kind(each) == step]:
+            sections = kinds
+    return {key for each in sections for key in each.model_fields}
+
+
+def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for part in get_args(annotation) for each in _sections_in(part)]
+
+
+def _kind(section: type[BaseModel]) -> Any:
+    field = section.model_fields.get("kind")
+    return field.default if field else None

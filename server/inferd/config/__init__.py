@@ -6,8 +6,9 @@ files and the environment is `inferd.app`'s business.
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from inferd.config.faults import Faults
 from inferd.config.resilience import Resilience
@@ -223,6 +224,16 @@ class Redis(Section):
     """At most so many to it."""
     connect_timeout_ms: Positive = 200.0
 
+    @field_validator("url")
+    @classmethod
+    def _readable(cls, url: str) -> str:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is none
+        database = "" if parts.scheme == "unix" else parts.path.strip("/")
+        if database and not database.isdecimal():
+            raise ValueError("after the host there may be the number of a database")
+        return url
+
 
 class Admin(Section):
     """A port of its own for those who look after the server: `inferd.v1.AdminService`."""
@@ -245,3 +256,10 @@ class Config(Section):
     admin: Admin = Admin()
     faults: Faults = Faults()
     telemetry: Telemetry = Telemetry()
+
+    @model_validator(mode="after")
+    def _has_what_is_shared(self) -> "Config":
+        for number, each in enumerate(self.resilience.rate_limits):
+            if each.shared and not self.redis.url:
+                raise ValueError(f"resilience.rate_limits.{number}.shared needs redis.url")
+        return self

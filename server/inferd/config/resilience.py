@@ -14,6 +14,7 @@ from inferd.config.section import NotNegative, Positive, Section
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+Methods = Annotated[str, Field(pattern=r"^(\*|/[\w.]+/(\*|\w+))$")]
 
 
 class Breaker(Section):
@@ -42,7 +43,13 @@ class Breaker(Section):
     probes: Count = 3
     """Calls that may pass while it is half open; their outcomes decide."""
     probe_timeout_s: Positive = 2.0
-    """A half-open breaker that has no verdict by then opens again."""
+    """Probes that are under way for so long without a verdict open it again."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Breaker":
+        if self.open_s > self.open_max_s:
+            raise ValueError("open_s must not be more than open_max_s")
+        return self
 
 
 class Limit(Section):
@@ -84,7 +91,7 @@ class Hedge(Section):
 class Dependency(Section):
     """How calls to one thing that can be slow or broken are guarded."""
 
-    timeout_ms: Positive = 1000.0
+    timeout_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
     """The longest that one call may take, whatever its caller's deadline."""
     breaker: Breaker = Breaker()
     limit: Limit = Limit()
@@ -148,7 +155,7 @@ class RateLimit(Section):
     per_s: Positive
     burst: Count = 1
     """Calls that may come at once, after a pause."""
-    methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    methods: Annotated[tuple[Methods, ...], Field(min_length=1)] = ("*",)
     """Full paths, `/package.Service/*`, or `*`. Counted together."""
     identities: tuple[str, ...] = ()
     """The callers (`client-id`) that it is for, each for itself. Empty: everybody."""

@@ -18,4 +18,9 @@ MIB = 1024 * 1024
 class Section(BaseModel):
     """The manners that all sections share."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        ser_json_inf_nan="constants",  # JSON knows no infinity; pydantic's does
+    )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
+from inferd.inference.finite import FiniteOutputs
 from inferd.inference.packing import ROWS, Packing
 from inferd.inference.request import Request, Tensors
 
@@ -36,6 +37,10 @@ class Runner(Protocol):
         """Return the named outputs, or raise `ModelFailed`. Blocks."""
 
 
+class Poison(ModelFailed):
+    """The model fails at this input, and not at others that were run with it."""
+
+
 @dataclass(slots=True, eq=False)
 class Batch:
     """Requests that run together, then what came of them. Times are monotonic seconds."""
@@ -52,26 +57,56 @@ class Batch:
     padding: int = 0
     #: Whether it ran in one piece, so that its time says something.
     clean: bool = True
+    #: Whether nobody in it got a right answer.
+    failed: bool = False
+    #: Whether it was told to end: nobody waits for it any more.
+    stopped: bool = False
 
-    def run(self, runner: Runner, clock: Clock, packing: Packing = ROWS) -> None:
-        """Fill in the results and the times. Never raises `ModelFailed`; it is a result."""
+    def end(self) -> None:
+        """Have the run fail as soon as it can, from another thread."""
+        self.stopped = True
+        self.stop.now()
+
+    def run(
+        self,
+        runner: Runner,
+        clock: Clock,
+        packing: Packing = ROWS,
+        finite: FiniteOutputs | None = None,
+    ) -> None:
+        """Fill in the results and the times. Never raises `ModelFailed`; it is a result.
+
+        With `finite`, an answer that is not is a failure, too.
+        """
         self.began = clock()
         inputs, self.padding = packing.pack(self.requests)
         names = wanted(self.requests)
         self.assembled = clock()
         try:
-            outputs = runner.run(inputs, names, self.stop)
+            arrays = runner.run(inputs, names, self.stop)
             self.computed = clock()
-            self.results = [*packing.unpack(self.requests, dict(zip(names, outputs, strict=True)))]
+            outputs = dict(zip(names, arrays, strict=True))
+            results = packing.unpack(self.requests, outputs)
+            self.results = [*results]
+            if finite and not finite.all_in(outputs):
+                self._judge([finite.checked(each) for each in results])
         except ModelFailed as error:
             self.computed = clock()
             self.clean = False
-            self.results = self._isolate(error, runner, clock, packing)
+            self._judge(self._isolate(error, runner, clock, packing, finite))
         self.ended = clock()
+
+    def _judge(self, results: list[Tensors | ModelFailed]) -> None:
+        """Take the results. Where only some failed, it was their input."""
+        self.failed = all(isinstance(result, ModelFailed) for result in results)
+        self.results = [
+            Poison(str(each)) if isinstance(each, ModelFailed) and not self.failed else each
+            for each in results
+        ]
 
     def fail(self, error: ModelFailed, now: float) -> None:
         """Give everyone this error, whatever had been done so far."""
-        self.clean = False
+        self.clean, self.failed = False, True
         self.results = [error] * len(self.requests)
         self.began = self.began or now
         self.assembled = self.assembled or now
@@ -79,7 +114,12 @@ class Batch:
         self.ended = now
 
     def _isolate(
-        self, error: ModelFailed, runner: Runner, clock: Clock, packing: Packing
+        self,
+        error: ModelFailed,
+        runner: Runner,
+        clock: Clock,
+        packing: Packing,
+        finite: FiniteOutputs | None,
     ) -> list[Tensors | ModelFailed]:
         """Run the halves, down to the one input that fails. Who has left stays out of them."""
         results: list[Tensors | ModelFailed] = [error] * len(self.requests)
@@ -91,7 +131,7 @@ class Batch:
             if not staying:
                 continue
             batch = Batch([self.requests[at] for at in staying], self.stop)
-            batch.run(runner, clock, packing)
+            batch.run(runner, clock, packing, finite)
             for at, result in zip(staying, batch.results, strict=True):
                 results[at] = result
         return results

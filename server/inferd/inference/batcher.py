@@ -12,16 +12,17 @@ behind it. Only what comes alone, turn after turn, runs without waiting for the 
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
 
 from inferd.deadline import Clock
-from inferd.errors import Expired, Infeasible, InferdError, ModelFailed, NotReady, Shed
+from inferd.errors import Infeasible, InferdError, ModelFailed, NotReady, Shed
+from inferd.inference.active import Active, late
 from inferd.inference.batch import Batch, Stopper
 from inferd.inference.permits import CorePermits
 from inferd.inference.request import Request, Tensors
-from inferd.inference.scheduling import Discipline, Drop, Reason, Run, RunTime, Turns
+from inferd.inference.scheduling import Drop, Reason, Resizable, Run, RunTime, Turns
+from inferd.inference.watch import Instance, Nobody, Watch
 from inferd.telemetry.statistics import ModelStatistics
 
 #: libuv's timers have whole milliseconds: ask that much early rather than be late.
@@ -44,38 +45,12 @@ class BatchTracer(Protocol):
         """Record one batch; `members` are the spans of the traced requests in it."""
 
 
-class Instance(Protocol):
-    """What runs batches, one at a time: a `Worker`, or a test's stand-in."""
-
-    def stopper(self) -> Stopper:
-        """Return what ends the next run."""
-
-    def submit(self, batch: Batch, done: Callable[[], None]) -> None:
-        """Run `batch` elsewhere, then call `done` on the event loop."""
-
-    def run_here(self, batch: Batch) -> None:
-        """Run `batch` now; returns when it has been run."""
-
-
-@dataclass(slots=True, eq=False)
-class _Active:
-    """A batch that is being run."""
-
-    run: Run
-    batch: Batch
-    instance: Instance
-    #: The earliest deadline among the members still waiting.
-    next_deadline: float
-    #: Taken for its threads.
-    permits: int
-
-
 class Batcher:
     """Runs the requests to one model version. Lives on the event loop."""
 
     def __init__(
         self,
-        scheduler: Discipline,
+        scheduler: Resizable,
         instances: Sequence[Instance],
         statistics: ModelStatistics,
         *,
@@ -87,11 +62,16 @@ class Batcher:
         permits: CorePermits | None = None,
         threads: int = 1,
         turns: Turns | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Take `permits` for the `threads` of each run, and note in `turns` how long that took.
 
-        No threads: the work is another device's, and needs no core.
+        No threads: the work is another device's, and needs no core. `watch` is told how runs
+        went, and decides who serves.
         """
+        self._watch = watch or Nobody()
+        #: Whether the watch wants to know of good runs, too.
+        self._wary = False
         self._permits = permits if threads else None
         self._threads = threads
         self._turns = turns or Turns()
@@ -110,12 +90,13 @@ class Batcher:
         #: Requests admitted in this turn of the loop, and whether there were more in the last.
         self._this_turn = 0
         self._in_bulk = False
-        self._active: list[_Active] = []
+        self._active: list[Active] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._ran_here = 0
         self._never: Stopper | None = None
-        self._closed = False
+        #: Says why nobody is let in, while that is so.
+        self._refusal: Callable[[], InferdError] | None = None
         self._drained: asyncio.Event = asyncio.Event()
         statistics.queue_depth = self.waiting
         statistics.instances = len(instances)
@@ -130,8 +111,8 @@ class Batcher:
         That is after the caller has given up the event loop: by then it has its inputs, and
         a future, which gets the answer, or the reason for none.
         """
-        if self._closed:
-            raise _closed()
+        if self._refusal is not None:
+            raise self._refusal()
         drop = self._scheduler.enter(self._clock(), request)
         if drop is not None:
             raise _error_of(drop)
@@ -150,9 +131,44 @@ class Batcher:
         while self.waiting() or self._active:
             self._drained.clear()
             await self._drained.wait()
-        self._closed = True
+        self._refusal = _closed
         if self._timer:
             self._timer.cancel()
+
+    # -- instances come and go ---------------------------------------------------------
+
+    def take_out(self, instance: Instance) -> None:
+        """Do without an instance, which has nothing to do. Without any, nobody need wait."""
+        if instance in self._idle:
+            self._idle.remove(instance)
+        self._wary = True
+        self._resize(-1)
+        if not self._statistics.instances and self._refusal is None:
+            self._refusal = self._watch.absence
+            for ticket in self._scheduler.waiting():
+                self._scheduler.cancel(ticket)
+                request = cast(Request, ticket)
+                if not request.gone:
+                    request.future.set_exception(self._refusal())
+        if not self._idle:
+            self._let_pass()
+        self._notice_drained()
+
+    def put_in(self, instance: Instance) -> None:
+        """Have a new instance serve, too."""
+        self._resize(+1)
+        if self._refusal == self._watch.absence:
+            self._refusal = None
+        self.put_back(instance)
+
+    def put_back(self, instance: Instance) -> None:
+        """Have an instance serve again that was only looked at."""
+        self._idle.append(instance)
+        self.look()
+
+    def _resize(self, by: int) -> None:
+        self._statistics.instances += by
+        self._scheduler.resize(self._statistics.instances)
 
     # -- one look: drop, run ---------------------------------------------------------
 
@@ -173,7 +189,7 @@ class Batcher:
 
     def _look(self, now: float) -> None:
         self._refuse(self._scheduler.given_up(now))
-        self._expire_running(now)
+        self._look_at_runs(now)
         while self._idle and (started := self._next(now)):
             now = self._clock()  # what was decided may have been decided a little ahead of time
             self._start(*started, now)
@@ -223,8 +239,15 @@ class Batcher:
             return
         instance = self._idle.pop()
         batch = Batch(requests, instance.stopper())
-        due = min([each.deadline for each in requests])
-        active = _Active(run, batch, instance, due, permits)
+        active = Active(
+            run,
+            batch,
+            instance,
+            permits=permits,
+            limit_s=self._watch.limit_s(run.predicted_s),
+            guard_s=self._guard_s,
+            now=now,
+        )
         self._active.append(active)
         instance.submit(batch, partial(self._come_back, active))
 
@@ -232,32 +255,43 @@ class Batcher:
         if self._permits is not None and permits:
             self._permits.give_back(permits)
 
-    def _come_back(self, active: _Active) -> None:
+    def _come_back(self, active: Active) -> None:
+        if active not in self._active:
+            return  # it was taken for hung, and nobody waits for it any more
         self._active.remove(active)
-        self._idle.append(active.instance)
+        if self._passes(active.instance, active.batch):
+            self._idle.append(active.instance)
         self._give_back(active.permits)
         self._settle(active.run, active.batch)
         self._look(self._clock())
+
+    def _passes(self, instance: Instance, batch: Batch) -> bool:
+        """Whether an instance may have another batch after this one."""
+        failed = batch.failed
+        if not (failed or self._wary) or (failed and batch.stopped):
+            return True
+        passes = self._watch.passes(instance, good=not failed)
+        self._wary = not self._watch.all_well
+        return passes
 
     # -- the short way: no thread, and for those who come alone no queue --------------
 
     def _is_short(self, rows: int) -> bool:
         """Whether a run takes less than the way to a thread and back."""
-        return self._run_time.predict(rows) < self._inline_below_s
+        return self._run_time.predict(rows) < self._inline_below_s and not self._watch.broken
 
     def runs_here(self, request: Request) -> bool:
         """Whether to run a request at once: it is short and, as far as is known, alone."""
-        return not (self._this_turn or self._in_bulk or self._active) and self._is_short(
-            request.rows
-        )
+        alone = not (self._this_turn or self._in_bulk or self._active)
+        return alone and bool(self._idle) and self._is_short(request.rows)
 
     def run_here(self, request: Request) -> Tensors | None:
         """Run one request on the event loop, now, or return None if it must wait after all.
 
         Raises why there is no answer.
         """
-        if self._closed:
-            raise _closed()
+        if self._refusal is not None:
+            raise self._refusal()
         now = self._clock()
         run = self._scheduler.run_at_once(now, request)
         if run is None:
@@ -283,6 +317,8 @@ class Batcher:
         self._never = self._never or instance.stopper()
         batch = Batch(requests, self._never)
         instance.run_here(batch)
+        if not self._passes(instance, batch):
+            self._idle.remove(instance)
         return batch
 
     # -- what came of it ------------------------------------------------------------
@@ -298,10 +334,10 @@ class Batcher:
                 lost += 1
                 continue
             if isinstance(result, ModelFailed):
-                future.set_exception(ModelFailed(str(result)))
+                future.set_exception(type(result)(str(result)))
             elif now > request.deadline:
                 lost += 1
-                future.set_exception(_late())
+                future.set_exception(late())
             else:
                 future.set_result(result)
         if lost:
@@ -364,25 +400,30 @@ class Batcher:
                 error = _error_of(drop)
             request.future.set_exception(error)
 
-    def _expire_running(self, now: float) -> None:
-        """Answer the members of running batches whose deadline is about to pass."""
-        soon = now + self._guard_s
-        for active in self._active:
-            if active.next_deadline > soon:
-                continue
-            for request in active.batch.requests:
-                if request.deadline <= soon and not request.gone:
-                    request.future.set_exception(_late())
-            alive = [each.deadline for each in active.batch.requests if not each.gone]
-            active.next_deadline = min(alive, default=math.inf)
-            if not alive:
-                active.batch.stop.now()
+    def _look_at_runs(self, now: float) -> None:
+        """Answer the members of running batches who are about to be late; give up what hangs."""
+        for active in self._active[:]:
+            if active.wake_at <= now:
+                active.expire(now)
+                if active.hangs(now):
+                    self._give_up(active, now)
+
+    def _give_up(self, active: Active, now: float) -> None:
+        """Go on without a run that hangs, and without its instance."""
+        self._active.remove(active)
+        self._give_back(active.permits)
+        self._scheduler.finished(now, active.run, learn=False)
+        took_s = now - active.run.picked_at
+        self._statistics.wasted(took_s)
+        active.fail(f"the model did not answer within {took_s * 1e3:.0f} ms and was given up")
+        self.take_out(active.instance)
+        self._watch.hung(active.instance)
 
     def _stop_if_deserted(self, request: Request) -> None:
         for active in self._active:
             if request in active.batch.requests:
                 if all(each.gone for each in active.batch.requests):
-                    active.batch.stop.now()
+                    active.batch.end()
                 return
 
     # -- when to look again -------------------------------------------------------
@@ -393,7 +434,7 @@ class Batcher:
         if self._held:  # what could leave at once would wake the loop at once, again and again
             wake = max(wake, now + 2 * TIMER_RESOLUTION_S)
         for active in self._active:
-            wake = min(wake, active.next_deadline - self._guard_s)
+            wake = min(wake, active.wake_at)
         # A timer that rings too early costs one look; re-arming costs every call.
         if wake >= self._timer_at or wake == math.inf:
             return
@@ -418,10 +459,6 @@ def _closed() -> InferdError:
     return NotReady("the model version has been unloaded", retry_after_s=None)
 
 
-def _late() -> InferdError:
-    return Expired("the answer would have come after the deadline")
-
-
 def _error_of(drop: Drop) -> InferdError:
     match drop.reason:
         case Reason.SHED:
@@ -432,4 +469,4 @@ def _error_of(drop: Drop) -> InferdError:
         case Reason.QUEUE_FULL:
             return Shed("Exceeds maximum queue size", retry_after_s=drop.retry_after_s)
         case _:
-            return _late()
+            return late()

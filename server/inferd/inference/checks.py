@@ -263,6 +263,16 @@ def check_arrays(signature: Signature, model: str, inputs: Mapping[str, NDArray[
     return Checks(model, signature).check(_declared(signature, inputs))[0]
 
 
+def check_output_names(signature: Signature, model: str, names: Sequence[str]) -> None:
+    """Check the outputs that an in-process caller wants.
+
+    Raises:
+        InvalidRequest: with a violation for each that the model does not have.
+    """
+    if names:
+        Checks(model, signature).check_outputs(names)
+
+
 def _declared(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> list[Declared]:
     expected = {tensor.name: tensor.datatype for tensor in signature.inputs}
     declared = []

@@ -19,13 +19,15 @@ from functools import partial
 from inferd.deadline import Clock
 from inferd.errors import LoadFailed
 from inferd.inference.assembly import Assembler
-from inferd.inference.loading import Loader, Source
+from inferd.inference.loading import Loaded, Loader, Source
 from inferd.inference.memory import give_back
 from inferd.inference.registry import Registry, Slot
 from inferd.inference.repository.planner import Key
 from inferd.inference.room import NoRoom, Room
+from inferd.inference.session_settings import Placement
 from inferd.inference.threads import LoadThreads
 from inferd.inference.version import ModelVersion, State
+from inferd.runtime.session import Session
 from inferd.telemetry.statistics import LoadStatistics
 
 log = logging.getLogger(__name__)
@@ -181,7 +183,12 @@ class Lifecycle:
         name = f"load {source.name}/{source.number}"
         try:
             loaded = await self._threads.run(name, partial(self._loader.load, source, warming))
-            version = self._assembler.build(source, loaded)
+            version = self._assembler.build(
+                source,
+                loaded,
+                another=partial(self._another, source, loaded.without_sessions()),
+                changed=self._registry.publish,
+            )
         except LoadFailed:
             raise
         except Exception as error:
@@ -191,6 +198,18 @@ class Lifecycle:
         self._statistics.loaded(source.name, version.version, seconds)
         log.info("%s/%d is ready after %.0f ms", source.name, source.number, seconds * 1000)
         return version
+
+    async def _another(self, source: Source, loaded: Loaded, placement: Placement) -> Session:
+        """Return one more session of a loaded version, if there is room for it as things are."""
+        name, number, size = source.name, source.number, source.size()
+        if self._room.lacking(size, self._resident()) > 0:
+            raise NoRoom("repository.max_memory_bytes leaves no room to rebuild an instance")
+        self._room.reserve((name, number), size)
+        try:
+            build = partial(self._loader.another, source, loaded, placement)
+            return await self._threads.run(f"rebuild {name}/{number}", build)
+        finally:
+            self._room.release((name, number))
 
     def _note_warming(self, slot: Slot) -> None:
         if slot.state is State.LOADING:  # and not already further, or given up

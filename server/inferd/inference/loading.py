@@ -3,25 +3,25 @@
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inferd.config import Inference, Runtime
 from inferd.deadline import Clock
 from inferd.errors import InferdError, LoadFailed
 from inferd.inference.cores import Cores
-from inferd.inference.packing import Packing
+from inferd.inference.packing import Lengths, Packing
 from inferd.inference.packing.chosen import packing_of
 from inferd.inference.packing.latency import PaddedLatency
 from inferd.inference.recordings import recordings
 from inferd.inference.repository.completion import complete
-from inferd.inference.repository.layout import VersionFiles, read_labels
+from inferd.inference.repository.layout import VersionFiles, read_labels, require_unchanged
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.repository.schema import DynamicBatching, QueuePolicy
 from inferd.inference.request import Tensors
 from inferd.inference.scheduling import LatencyModel, Level, Mode, Policy, RunTime, buckets_of
 from inferd.inference.session_settings import Placement, on_own_cores, placements
-from inferd.inference.warmup import Sample, of_buckets, of_config, recorded, warm_up
+from inferd.inference.warmup import Sample, as_request, of_buckets, of_config, recorded, warm_up
 from inferd.runtime.external_data import check_external_data
 from inferd.runtime.session import Session, gpu_available, require_provider
 from inferd.runtime.signature import Signature
@@ -68,7 +68,14 @@ class Loaded:
     #: Seconds of a whole batch, and of the model alone.
     latency: LatencyModel
     run_time: RunTime
-    memory_bytes: int
+    #: Of one session.
+    session_bytes: int
+    #: A request that every session has answered.
+    trial: Sample
+
+    def without_sessions(self) -> "Loaded":
+        """Return all that is known, for those who must not keep sessions alive."""
+        return replace(self, sessions=())
 
 
 class Loader:
@@ -123,8 +130,7 @@ class Loader:
         buckets = signature.batch_sizes or buckets_of(policy.max_batch, policy.preferred)
         padded = PaddedLatency if signature.batch_sizes else LatencyModel
         latency, run_time = padded(buckets), RunTime(buckets)
-        requests = [*self._written(source, config, signature)]
-        requests += of_buckets(signature, buckets, like=requests, lengths=lengths)
+        requests = self._requests(source, config, signature, buckets, lengths)
         doubts = [
             doubt
             for session, _ in sessions
@@ -140,6 +146,11 @@ class Loader:
                 clock=self._clock,
             )
         ]
+        if doubts and config.options.finite_outputs:
+            raise LoadFailed(
+                f"{doubts[0]}, and inferd.finite_outputs is true; declare a model_warmup that"
+                " makes sense to it"
+            )
         if doubts:
             name, number = source.name, source.number
             text = "%s/%d: %s; the inputs were made up, so it may mean nothing"
@@ -152,8 +163,45 @@ class Loader:
             sessions=sessions,
             latency=latency,
             run_time=run_time,
-            memory_bytes=size * len(sessions),
+            session_bytes=size,
+            trial=as_request(requests[0], signature),
         )
+
+    def another(self, source: Source, loaded: Loaded, placement: Placement) -> Session:
+        """Return one more session of a version, as warm as those that it was loaded with.
+
+        Raises `LoadFailed`, also when its files are not those any more.
+        """
+        require_unchanged(source.files, root=source.directory.parent)
+        _prepare(placement, source.directory)
+        session = Session(source.model_path(), placement.settings)
+        buckets = loaded.latency.buckets
+        _, lengths = packing_of(loaded.config, loaded.signature)
+        warm_up(
+            session,
+            loaded.signature,
+            self._requests(source, loaded.config, loaded.signature, buckets, lengths),
+            packing=loaded.packing,
+            runs=0,  # how long they take is known
+            largest=buckets[-1],
+            latency=loaded.latency,
+            run_time=loaded.run_time,
+            clock=self._clock,
+        )
+        return session
+
+    def _requests(
+        self,
+        source: Source,
+        config: ModelConfig,
+        signature: Signature,
+        buckets: Sequence[int],
+        lengths: Lengths | None,
+    ) -> list[Sample]:
+        """Return everything that a session must have run before it serves."""
+        requests = [*self._written(source, config, signature)]
+        requests += of_buckets(signature, buckets, like=requests, lengths=lengths)
+        return requests
 
     def _placed(self, source: Source) -> list[Placement]:
         """Return the placements, with cores for each instance if that is wanted and possible."""

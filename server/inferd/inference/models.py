@@ -8,16 +8,20 @@ the repository. What to load and unload is decided by `repository.planner`, carr
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
+from numpy.typing import NDArray
+
+from inferd.call import Call
 from inferd.config import Repository
-from inferd.deadline import Clock
+from inferd.deadline import Clock, Deadline
 from inferd.errors import Draining, LoadFailed, NotFound, Unavailable
 from inferd.inference.assembly import Assembler
+from inferd.inference.direct import ask
 from inferd.inference.lifecycle import Lifecycle
 from inferd.inference.loading import Loader, Source
 from inferd.inference.overrides import Override, Overrides, Parse
@@ -26,6 +30,7 @@ from inferd.inference.registry import IndexEntry, Registry
 from inferd.inference.repository.layout import ModelFiles, Snapshot, name_problem, scan
 from inferd.inference.repository.model_config import ModelConfig, config_from
 from inferd.inference.repository.planner import Plan, plan, wanted
+from inferd.inference.request import Tensors
 from inferd.inference.room import Room
 from inferd.inference.threads import LoadThreads
 from inferd.inference.version import ModelVersion, State
@@ -58,6 +63,7 @@ class Models:
         self._repository = repository
         self._statistics = statistics
         self._parse_text = parse_text
+        self._clock = clock
         self._wall_clock = wall_clock
         self._overrides = Overrides(parse_json)
         self._registry = Registry(repository.version_labels)
@@ -102,10 +108,37 @@ class Models:
             raise self._registry.missing(name, version)
         return found
 
+    async def run(
+        self,
+        name: str,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        call: Call,
+        deadline: Deadline,
+        version: str = "",
+        outputs: Sequence[str] = (),
+    ) -> Tensors:
+        """Return what a model makes of these inputs, for a stage of a call.
+
+        `deadline` is the stage's own; the call's holds, too. BF16 is an array of its bits, BYTES
+        an array of `bytes`. Raises what `get` and `ModelVersion.infer` raise.
+        """
+        found = self._registry.find(name, version) or await self.get(name, version)
+        return await ask(found, inputs, outputs, call=call, deadline=deadline, clock=self._clock)
+
+    def previous(self, name: str) -> ModelVersion | None:
+        """Return the highest ready version below the one that is meant when none is named."""
+        return self._registry.previous(name)
+
     def is_ready(self, name: str, version: str = "") -> bool:
-        """Whether a call would be served: at once, or after an evicted version's return."""
-        found = self._registry.find(name, version) or self._registry.evicted(name, version)
-        return found is not None
+        """Whether a call would be served: at once, or after an evicted version's return.
+
+        Not while no instance of it is in service.
+        """
+        found = self._registry.find(name, version)
+        if found is not None:
+            return found.in_service
+        return self._registry.evicted(name, version) is not None
 
     def index(self, *, ready_only: bool = False) -> list[IndexEntry]:
         """Return every model and version with its state, also those nobody asked to load."""

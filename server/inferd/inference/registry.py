@@ -156,6 +156,18 @@ class Registry:
         """Return a ready version: by number or label, or the highest one."""
         return self._ready.get((name, version))
 
+    def previous(self, name: str) -> ModelVersion | None:
+        """Return the highest ready version below the default one, or None."""
+        model = self._models.get(name, Model())
+        default = _default(model)
+        earlier = [
+            number
+            for number, slot in model.slots.items()
+            if slot.version is not None and slot.version.in_service
+        ]
+        number = max((each for each in earlier if each < default), default=0)
+        return model.slots[number].version if number else None
+
     def missing(self, name: str, version: str) -> InferdError:
         """Return why `find` found nothing, in the words that Triton's clients look for."""
         model = self._models.get(name)
@@ -182,10 +194,7 @@ class Registry:
             if model.problem or not model.slots:
                 state = State.FAILED if model.problem else State.UNLOADED
                 entries.append(IndexEntry(name, "", state, model.problem))
-            entries += [
-                IndexEntry(name, str(number), slot.state, slot.reason)
-                for number, slot in sorted(model.slots.items())
-            ]
+            entries += [_entry(name, *item) for item in sorted(model.slots.items())]
         return [each for each in entries if not ready_only or each.state is State.READY]
 
     def versions(self) -> list[ModelVersion]:
@@ -219,6 +228,15 @@ class Registry:
 
 
 _COMING = (State.LOADING, State.WARMING)
+
+
+def _entry(name: str, number: int, slot: Slot) -> IndexEntry:
+    """Return a version's line. While none of its instances serves, it is on its way back."""
+    state, reason = slot.state, slot.reason
+    if slot.version is not None:
+        reason = reason or slot.version.instances.trouble()
+        state = state if slot.version.in_service else State.LOADING
+    return IndexEntry(name, str(number), state, reason)
 
 
 def _number(model: Model, version: str) -> int:

@@ -46,7 +46,7 @@ def standing_of(metadata: Mapping[str, Value]) -> Standing:
         return ORDINARY
     return Standing(
         _weight(metadata.get(CRITICALITY)),
-        _caller(metadata.get(CLIENT_ID)),
+        caller_of(metadata),
         metadata.get(ATTEMPTS, "0") != "0",
     )
 
@@ -60,7 +60,9 @@ def _weight(said: Value | None) -> float:
     return weight
 
 
-def _caller(said: Value | None) -> str | None:
+def caller_of(metadata: Mapping[str, Value]) -> str | None:
+    """Return who asks; None: they did not say. Raises `InvalidRequest` for too long a name."""
+    said = metadata.get(CLIENT_ID)
     if not said:
         return None
     if len(said) > MAX_CLIENT_ID:

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +12,29 @@ from numpy.typing import NDArray
 from inferd.call import Call, Value
 from inferd.deadline import Clock, Deadline
 from inferd.errors import (
+    CircuitOpen,
     DeadlineExceeded,
     Expired,
     InvalidRequest,
     ModelFailed,
     Unavailable,
 )
+from inferd.inference.batch import Poison
 from inferd.inference.batcher import Batcher
+from inferd.inference.instances import Instances
 from inferd.inference.packing import ROWS, Packing
 from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.request import Inputs, Request, Tensors
-from inferd.inference.scheduling import Policy
+from inferd.inference.scheduling import LatencyModel, Policy
 from inferd.inference.standing import standing_of
-from inferd.inference.worker import Worker
+from inferd.resilience.blame import Blame
+from inferd.resilience.breaker import Breaker
+from inferd.resilience.outcome import Outcome
 from inferd.runtime.signature import Signature
 from inferd.telemetry.statistics import ModelStatistics
 
-#: How long a thread may take to end once its version is unloaded.
-THREAD_END_S = 5.0
+#: How old the capacity may be that a version tells.
+CAPACITY_REVIEW_S = 0.1
 
 QUEUE_MS = "x-queue-ms"
 """Trailing metadata: how long a request was in the queue."""
@@ -60,8 +65,10 @@ class ModelVersion:
         signature: Signature,
         policy: Policy,
         packing: Packing = ROWS,
+        latency: LatencyModel,
         batcher: Batcher,
-        workers: Sequence[Worker],
+        instances: Instances,
+        breaker: Breaker,
         statistics: ModelStatistics,
         default_deadline_s: float,
         clock: Clock,
@@ -77,6 +84,9 @@ class ModelVersion:
         #: When a request last asked for it, monotonic seconds.
         self.last_used = clock()
         self._policy = policy
+        self._latency = latency
+        #: Rows per second, and when that was worked out.
+        self._capacity = (0.0, -math.inf)
         self._packing = packing
         #: Whether a request without wishes has more than its caller's deadline to be told by.
         self._particular = bool(
@@ -85,7 +95,9 @@ class ModelVersion:
             or any(each.timeout_s for each in policy.limits.values())
         )
         self._batcher = batcher
-        self._workers = workers
+        self.instances = instances
+        self.breaker = breaker
+        self._blame = Blame()
         self._default_deadline_s = default_deadline_s
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -103,7 +115,25 @@ class ModelVersion:
     @property
     def ready(self) -> bool:
         """Whether new requests may be sent here."""
-        return self.statistics.state == State.READY
+        return self.statistics.state == State.READY and self.in_service
+
+    @property
+    def in_service(self) -> bool:
+        """Whether any instance serves."""
+        return self.statistics.instances > 0
+
+    @property
+    def capacity_rows_s(self) -> float:
+        """The rows that its instances in service can serve in a second, with the machine's cores.
+
+        At the best batch size, as predicted. 0: there is no instance, or nothing is known.
+        """
+        rows_s, at = self._capacity
+        now = self._clock()
+        if now - at >= CAPACITY_REVIEW_S:
+            rows_s = self.statistics.instances * self._latency.rows_per_s()
+            self._capacity = rows_s, now
+        return rows_s
 
     async def infer(
         self,
@@ -122,9 +152,10 @@ class ModelVersion:
         fit into a batch are run in parts. BF16 is an array of its bits, BYTES an array of
         `bytes`.
 
-        Raises `InvalidRequest`, `Infeasible`, `Shed`, `Expired`, `NotReady` or `ModelFailed`,
-        and what `inputs` raises. The call's trailing metadata tell how a request fared that was
-        refused after it had been let in, and of any whose caller asks for explanations.
+        Raises `InvalidRequest`, `Infeasible`, `Shed`, `Expired`, `NotReady`, `CircuitOpen` or
+        `ModelFailed`, and what `inputs` raises. The call's trailing metadata tell how a request
+        fared that was refused after it had been let in, and of any whose caller asks for
+        explanations.
         """
         self.last_used = now = self._clock()
         level, deadline, yields_at = 0, call.deadline, math.inf
@@ -132,6 +163,7 @@ class ModelVersion:
             level = self._level(priority)
             deadline, yields_at = self._limited(deadline, level, timeout_s, now)
         weight, caller, retried = standing_of(call.metadata)
+        asker = caller or call.peer
         wanted = tuple(outputs) or self._all_outputs
         parts = (rows,) if rows <= self._max_rows else self._parts(rows)
         requests = [
@@ -150,7 +182,10 @@ class ModelVersion:
             )
             for each in parts
         ]
+        permit = self.breaker.admit(now)
         try:
+            if not permit:
+                self._leave_alone(now)
             if len(requests) == 1:
                 result = self._at_once(requests[0], inputs) or await requests[0].future
             else:
@@ -158,6 +193,7 @@ class ModelVersion:
             now = self._clock()
             _require_in_time(now, deadline)
         except BaseException as error:
+            self.breaker.settle(permit, self._outcome(error, asker), 0.0, self._clock())
             self._give_up(requests)
             self._count(error, call)
             first = requests[0]
@@ -165,14 +201,33 @@ class ModelVersion:
             if was_let_in and isinstance(error, Unavailable | DeadlineExceeded):
                 call.trailing += _whereabouts(first, self._clock())
             raise
+        last = requests[-1]
+        self.breaker.settle(permit, Outcome.SUCCESS, last.run_ended - last.run_began, now)
+        if not self._blame.nobody:
+            self._blame.answered(asker)
         self._record(requests, rows, call, now)
         return _with_bytes(result) if self._text_out else result
 
     async def drain(self) -> None:
         """Let the requests in flight finish, then give the threads back."""
-        await self._batcher.drain()
-        for worker in self._workers:
-            await asyncio.to_thread(worker.close, timeout_s=THREAD_END_S)
+        try:
+            await self._batcher.drain()
+        finally:
+            await self.instances.close()
+
+    def _leave_alone(self, now: float) -> NoReturn:
+        text = f"'{self.name}' version {self.version} has failed too often of late"
+        raise CircuitOpen(text, retry_after_s=self.breaker.retry_after(now))
+
+    def _outcome(self, error: BaseException, caller: str) -> Outcome:
+        """Return what a call without an answer says about the model: as a rule, nothing.
+
+        Refusals, deadlines and callers who leave do not. Nor does an input that the model fails
+        at while others do well, or a caller who sends nothing else.
+        """
+        if not isinstance(error, ModelFailed) or isinstance(error, Poison):
+            return Outcome.IGNORED
+        return Outcome.IGNORED if self._blame.is_callers(caller) else Outcome.FAILURE
 
     def _at_once(self, request: Request, inputs: Inputs) -> Tensors | None:
         """Return the answer to a request, or None: then it is queued, and its future gets it.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from inferd.deadline import Clock
 from inferd.errors import InvalidRequest, LoadFailed, ModelFailed
 from inferd.inference.batch import Runner
+from inferd.inference.finite import is_finite
 from inferd.inference.packing import ROWS, Lengths, Packing
 from inferd.inference.recordings import read_inner
 from inferd.inference.repository.schema import Warmup, WarmupInput
@@ -32,8 +33,6 @@ ENOUGH_S = 0.5
 #: The largest file with data for one input.
 MAX_BYTES = 1024 * 1024 * 1024
 SEED = 20
-
-_BF16_EXPONENT = np.uint16(0x7F80)
 
 
 class Seeded(Protocol):
@@ -119,6 +118,14 @@ def _of_lengths(sample: Sample, lengths: Lengths) -> Iterator[Sample]:
             inputs=lengths.stretched(sample.inputs, length),
             timed=length == lengths.buckets[-1],
         )
+
+
+def as_request(sample: Sample, signature: Signature) -> Sample:
+    """Return a sample as a caller could send it: of a batch of ours, the first row."""
+    if not (sample.timed and signature.batches):
+        return sample
+    row = {name: array[:1] for name, array in sample.inputs.items()}
+    return replace(sample, inputs=row, rows=1, timed=False)
 
 
 def made_up(signature: Signature, rows: int) -> Tensors:
@@ -222,7 +229,7 @@ class _Trial:
                     f"{sample.name}: output '{output.name}' has shape {list(array.shape)},"
                     f" expected {list(expected)}"
                 )
-            if not _finite(array, output.datatype):
+            if not is_finite(array, output.datatype):
                 text = f"{sample.name}: output '{output.name}' is not finite"
                 if not sample.made_up:
                     raise LoadFailed(text)
@@ -252,12 +259,6 @@ def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(shape) == len(expected) and all(
         want in (-1, have) for have, want in zip(shape, expected, strict=True)
     )
-
-
-def _finite(array: NDArray[Any], datatype: DataType) -> bool:
-    if datatype.name == "BF16":
-        return not ((array & _BF16_EXPONENT) == _BF16_EXPONENT).any()
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _concrete(tensor: Tensor, signature: Signature, rows: int) -> tuple[int, ...]:

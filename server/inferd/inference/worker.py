@@ -10,6 +10,8 @@ from queue import SimpleQueue
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
 from inferd.inference.batch import Batch, Runner, Stopper
+from inferd.inference.faulty import Faulty, Point, any_broken
+from inferd.inference.finite import FiniteOutputs
 from inferd.inference.packing import ROWS, Packing
 from inferd.inference.threads import give_way, stay_on
 from inferd.telemetry.threads import name_this_thread
@@ -30,10 +32,17 @@ class Worker:
         clock: Clock,
         *,
         packing: Packing = ROWS,
+        finite: FiniteOutputs | None = None,
+        points: Collection[Point] = (),
         niceness: int = 0,
         cores: Collection[int] = (),
     ) -> None:
-        """`cores` are those that the thread is kept to; empty: any."""
+        """`cores` are those that the thread is kept to; empty: any.
+
+        With `finite`, answers must be. `points` are where it can be broken on purpose.
+        """
+        self._finite = finite
+        self._points = points
         self._niceness = niceness
         self._cores = cores
         self._packing = packing
@@ -45,6 +54,11 @@ class Worker:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def session(self) -> object:
+        """What it runs, perhaps together with other workers."""
+        return self._runner
+
     def stopper(self) -> Stopper:
         """Return what ends the next run."""
         stopper: Stopper = self._runner.stop()
@@ -55,17 +69,24 @@ class Worker:
         self._jobs.put((batch, done))
 
     def run_here(self, batch: Batch) -> None:
-        """Run `batch` now, on the calling thread."""
+        """Run `batch` now, on the calling thread, whatever is wrong at the points."""
+        self._run(batch, self._runner)
+
+    def _run(self, batch: Batch, runner: Runner) -> None:
         try:
-            batch.run(self._runner, self._clock, self._packing)
+            batch.run(runner, self._clock, self._packing, self._finite)
         except Exception:  # a bug of ours is this batch's failure, not the server's end
             log.exception("a batch of %d failed", len(batch.requests))
             error = ModelFailed("the model could not be run; the server's log says why")
             batch.fail(error, self._clock())
 
+    def leave(self) -> None:
+        """Let the thread end after its last batch, whenever that will be."""
+        self._jobs.put(None)
+
     def close(self, *, timeout_s: float) -> None:
         """Let the thread end after its last batch, and wait for that a while."""
-        self._jobs.put(None)
+        self.leave()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             log.warning("%s is still running a batch; left behind", self._thread.name)
@@ -78,7 +99,8 @@ class Worker:
         give_way(self._niceness)
         stay_on(self._cores)
         for batch, done in iter(self._jobs.get, None):
-            self.run_here(batch)
+            broken = any_broken(self._points)
+            self._run(batch, Faulty(self._runner, self._points, batch) if broken else self._runner)
             with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits
                 self._loop.call_soon_threadsafe(done)
             del batch, done  # or their tensors would stay until the next batch comes

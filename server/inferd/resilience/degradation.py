@@ -12,8 +12,10 @@ TRAILER = "x-degraded"
 """Trailing metadata: `stage=source;reason=TIMED_OUT`, separated by commas; `;age_ms=` if old."""
 
 OVERLOADED = "OVERLOADED"
-"""The reason where load, and not a failure, made the endpoint do with less. All others are the
-reasons of errors (`inferd.errors`)."""
+"""The reason where load, and not a failure, made the endpoint do with less."""
+STALE = "STALE"
+"""The reason where the best way itself had only something of before. All others are the reasons
+of errors (`inferd.errors`)."""
 ABSENT = "none"
 """The source of a stage that the answer does without."""
 

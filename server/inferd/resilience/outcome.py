@@ -5,7 +5,6 @@ left, or one who gave too little time say nothing about it, and a breaker or lim
 them would let one careless client shut everybody else out.
 """
 
-import asyncio
 from enum import Enum
 
 from inferd import errors
@@ -21,7 +20,6 @@ class Outcome(Enum):
 
 
 _SAY_NOTHING = (
-    asyncio.CancelledError,
     errors.InvalidRequest,
     errors.NotFound,
     errors.Unimplemented,
@@ -43,4 +41,6 @@ def outcome_of(error: BaseException) -> Outcome:
 
     A `TimedOut` is a failure here; whether the time was enough is for the guard to know.
     """
-    return Outcome.IGNORED if isinstance(error, _SAY_NOTHING) else Outcome.FAILURE
+    if not isinstance(error, Exception) or isinstance(error, _SAY_NOTHING):
+        return Outcome.IGNORED  # a cancellation and its like are no `Exception`
+    return Outcome.FAILURE

@@ -23,6 +23,7 @@ from inferd.config import Log
 from inferd.deadline import Clock
 from inferd.errors import DeadlineExceeded, Draining, InferdError, Internal, InvalidRequest, Shed
 from inferd.services.lag import LagGuard
+from inferd.services.limits import Door, Limits
 from inferd.services.routes import Route
 from inferd.services.status import NAMES, Code, Refusal, refusal
 from inferd.telemetry.rpc import AccessLog, RpcStatistics
@@ -119,12 +120,14 @@ class Pipeline:
         tracer: Tracer | None = None,
         clock: Clock = time.monotonic,
         shed_lag_s: float = 0.0,
+        limits: Limits | None = None,
     ) -> None:
-        """Bind nothing yet. `shed_lag_s` is `LagGuard`'s limit."""
+        """Bind nothing yet. `shed_lag_s` is `LagGuard`'s limit; without `limits` there are none."""
         self.statistics = statistics
         self.tracer = tracer
         self.clock = clock
         self.lag = LagGuard(shed_lag_s, clock)
+        self._limits = limits
         #: Lines for failed and slow calls; None when the configuration wants none.
         self.access_log = AccessLog() if config.access else None
         self.slow_s = config.slow_ms / 1000
@@ -141,7 +144,10 @@ class Pipeline:
         iterator of them; where both stream, it must be a `Requests`. The result is a
         `OneAnswer` or, where the server streams, a `ManyAnswers`. Only cancellation is raised.
         """
-        return _many(self, route) if route.server_streaming else _one(self, route)
+        door = None
+        if self._limits is not None:
+            route, door = self._limits.guard(route)
+        return _many(self, route, door) if route.server_streaming else _one(self, route, door)
 
     def on_drain(self, act: Callable[[], None]) -> None:
         """Have `act` called when the drain begins: to end streams that have no other end."""
@@ -181,9 +187,9 @@ class Pipeline:
             _wake(self._emptied)
 
 
-def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
+def _one(pipeline: Pipeline, route: Route, door: Door | None) -> OneAnswer:
     books = _Books(pipeline, route)
-    opened, answered, clock = books.opened, books.answered, pipeline.clock
+    opened, answered, clock = _through(door, books.opened), books.answered, pipeline.clock
     read, handler, encode = _reader(route), route.handler, route.encode
 
     async def answer(body: Any, call: Call) -> Answer:
@@ -206,8 +212,9 @@ def _one(pipeline: Pipeline, route: Route) -> OneAnswer:
     return answer
 
 
-def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
+def _many(pipeline: Pipeline, route: Route, door: Door | None) -> ManyAnswers:
     books, converses = _Books(pipeline, route), route.client_streaming
+    opened = _through(door, books.opened)
     read, handler, encode, clock = _reader(route), route.handler, route.encode, pipeline.clock
 
     async def answers(body: Any, call: Call) -> AsyncGenerator[Answer, None]:
@@ -215,7 +222,7 @@ def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
         if converses:
             pipeline._conversing(body)
         try:
-            books.opened(call)
+            opened(call)
             request = read(body)
             async with aclosing(handler(request, call)) as messages:
                 async for message in messages:
@@ -236,6 +243,18 @@ def _many(pipeline: Pipeline, route: Route) -> ManyAnswers:
                 pipeline._conversed(body)
 
     return answers
+
+
+def _through(door: Door | None, opened: Callable[[Call], None]) -> Callable[[Call], None]:
+    """Return `opened`, and then the door, if there is one."""
+    if door is None:
+        return opened
+
+    def opened_and_let_in(call: Call) -> None:
+        opened(call)
+        door(call)
+
+    return opened_and_let_in
 
 
 def _reader(route: Route) -> Callable[[Any], Any]:

@@ -67,6 +67,16 @@ _COUNTERS: Sequence[tuple[str, str, Read]] = (
         lambda it: it.padding_rows,
     ),
     (
+        "inferd_instance_ejections",
+        "Instances taken out of service: their runs failed, one after the other, or hung",
+        lambda it: it.ejections,
+    ),
+    (
+        "inferd_instance_rebuilds",
+        "Instances built anew in their place",
+        lambda it: it.rebuilds,
+    ),
+    (
         "inferd_evicted",
         "Requests that were let in and had to make room for others",
         lambda it: it.evicted_count,
@@ -236,17 +246,17 @@ class _ModelMetrics(Collector):
         yield from _numbers(_COUNTERS, "counter", models)
         yield from _by_reason(models)
         yield _stages(models)
-        yield _histograms(
+        yield histograms(
             "inferd_deadline_slack_seconds",
             "What was left of the deadline at the answer; le=0 is too late",
             [(labels, it.slack_s) for labels, it in models],
         )
-        yield _histograms(
+        yield histograms(
             "inferd_batch_size",
             "Rows per batch, padding not counted",
             [(labels, it.batch_rows) for labels, it in models],
         )
-        yield _histograms(
+        yield histograms(
             "inferd_prediction_ratio",
             "How many times as long batches took as was predicted; above 1 is longer",
             [(labels, it.prediction) for labels, it in models],
@@ -289,7 +299,7 @@ def _by_reason(models: Models) -> Iterator[Metric]:
 
 
 def _stages(models: Models) -> Metric:
-    return _histograms(
+    return histograms(
         "inferd_stage_duration_seconds",
         "Where the time of answered requests went",
         [
@@ -311,7 +321,8 @@ def _states(models: Models) -> Metric:
     return metric
 
 
-def _histograms(name: str, documentation: str, rows: Iterable[tuple[Labels, Histogram]]) -> Metric:
+def histograms(name: str, documentation: str, rows: Iterable[tuple[Labels, Histogram]]) -> Metric:
+    """Return a family of histograms, one for each row's labels."""
     metric = Metric(name, documentation, "histogram")
     bucket, count, total = f"{name}_bucket", f"{name}_count", f"{name}_sum"
     for labels, histogram in rows:
@@ -362,7 +373,7 @@ class _RpcMetrics(Collector):
         total = Metric(name, "Calls ended, by status", "counter")
         total.samples = [Sample(f"{name}_total", labels, it.count) for labels, it in ended]
         yield total
-        yield _histograms("inferd_rpc_duration_seconds", "Arrival until answer, by status", ended)
+        yield histograms("inferd_rpc_duration_seconds", "Arrival until answer, by status", ended)
         name = "inferd_lag_shed"
         shed = Metric(name, "Sheddable calls refused because the event loop was late", "counter")
         shed.samples = [
@@ -381,7 +392,7 @@ class _LagMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         name = "inferd_event_loop_lag_seconds"
-        yield _histograms(name, "How late the event loop woke", [({}, self._lag.histogram)])
+        yield histograms(name, "How late the event loop woke", [({}, self._lag.histogram)])
 
 
 class _MachineMetrics(Collector):

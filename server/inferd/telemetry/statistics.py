@@ -104,6 +104,7 @@ class ModelStatistics:
         "closed",
         "compute_s",
         "drops",
+        "ejections",
         "evicted_count",
         "execution_count",
         "failures",
@@ -116,6 +117,7 @@ class ModelStatistics:
         "prediction",
         "queue_depth",
         "queue_s",
+        "rebuilds",
         "slack_s",
         "state",
         "tags",
@@ -142,8 +144,11 @@ class ModelStatistics:
         self.state = "LOADING"
         #: What the version takes while it is loaded. 0: not known.
         self.memory_bytes = 0
-        #: How many batches can run at once.
+        #: How many batches can run at once: the instances in service.
         self.instances = 0
+        #: Instances that were taken out of service, and those that were built anew.
+        self.ejections = 0
+        self.rebuilds = 0
         #: How many requests wait now. The owner of the queue sets it.
         self.queue_depth: Callable[[], int] = _nothing_waits
 

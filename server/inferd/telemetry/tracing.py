@@ -1,4 +1,4 @@
-"""Spans: one per sampled call, one per batch that a sampled call was in.
+"""Spans: one per sampled call and per thing that it asked for, one per batch that it was in.
 
 Whether a call is traced is decided here, before OpenTelemetry is asked for anything, so
 that a call nobody looks at costs next to nothing. Its caller decides (the sampled flag of a
@@ -31,20 +31,43 @@ _SERVER_FAULTS = frozenset(
 )
 """The codes that are errors of the server's span; others are the caller's affair."""
 
+OK = "ok"
+"""The outcome of a step that went well."""
+
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class CallSpan:
     """What happened to one sampled call. Whoever started it finishes it."""
 
-    __slots__ = ("_span",)
+    __slots__ = ("_span", "_tracer")
 
-    def __init__(self, span: trace.Span) -> None:
+    def __init__(self, span: trace.Span, tracer: trace.Tracer) -> None:
         self._span = span
+        self._tracer = tracer
 
     def note(self, key: str, value: AttributeValue) -> None:
         """Set an attribute."""
         self._span.set_attribute(key, value)
+
+    def child(self, name: str, begin_s: float, end_s: float, outcome: str) -> None:
+        """Record a step of the call that is over, in monotonic seconds.
+
+        `outcome` is `ok`, or the reason of the error that it failed with. A step may end after
+        the call: then nobody waited for it.
+        """
+        epoch_ns = _epoch_ns()
+        span = self._tracer.start_span(
+            name,
+            context=trace.set_span_in_context(self._span, Context()),
+            kind=SpanKind.INTERNAL,
+            attributes={"inferd.outcome": outcome},
+            start_time=epoch_ns + int(begin_s * 1e9),
+        )
+        if outcome != OK:
+            span.set_attribute("error.type", outcome.upper())
+            span.set_status(Status(StatusCode.ERROR, outcome.upper()))
+        span.end(epoch_ns + int(end_s * 1e9))
 
     def finish(self, code: str, reason: str = "") -> None:
         """End the span with the name of the gRPC status, and our reason if it failed."""
@@ -140,7 +163,7 @@ class Tracer:
             attributes=attributes,
             start_time=_epoch_ns() + int(call.arrived * 1e9),
         )
-        return CallSpan(span)
+        return CallSpan(span, self._tracer)
 
 
 def _sampled_flag(parent: Value) -> bool | None:

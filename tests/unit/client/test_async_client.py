@@ -10,14 +10,23 @@ import pytest
 from grpc import StatusCode
 
 from inferd.oip import grpc_service_pb2 as pb
-from inferd_client import AsyncClient, Cancelled, InferRequest, Unavailable
+from inferd_client import (
+    AsyncClient,
+    Cancelled,
+    HedgePolicy,
+    InferRequest,
+    ServerError,
+    Unavailable,
+)
 
+HEDGE = HedgePolicy(after_s=0.05)
 PIXELS = np.zeros((1, 2), dtype=np.float32)
 ANSWER = pb.ModelInferResponse(
     model_name="digits",
     outputs=[{"name": "label", "datatype": "INT8", "shape": [1, 1]}],
     raw_output_contents=[b"\5"],
 )
+LIVE = pb.ServerLiveResponse(live=True)
 
 
 def failure(text: str, pushback_ms: int | None = None) -> Exception:
@@ -43,7 +52,11 @@ class Rpc:
         return self._run().__await__()
 
     async def _run(self) -> Any:
-        await asyncio.sleep(self.takes_s)
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
@@ -72,11 +85,13 @@ class Rpc:
 
 
 class FakeChannel:
-    """Gives each attempt the next outcome and remembers them all."""
+    """Gives each attempt the next outcome and remembers them all.
+
+    An outcome may be a pair: itself and the seconds it takes.
+    """
 
     def __init__(self, outcomes: Sequence[Any], *, takes_s: float = 0.01) -> None:
-        self._outcomes = list(outcomes)
-        self._takes_s = takes_s
+        self._outcomes = [each if isinstance(each, tuple) else (each, takes_s) for each in outcomes]
         self.attempts: list[Rpc] = []
 
     def unary_unary(self, path: str, **_: Any) -> Any:
@@ -92,13 +107,22 @@ class FakeChannel:
         return call
 
     def _attempt(self, **sent: Any) -> Rpc:
-        self.attempts.append(Rpc(self._outcomes.pop(0), self._takes_s, sent))
+        outcome, takes_s = self._outcomes.pop(0)
+        self.attempts.append(Rpc(outcome, takes_s, sent))
         return self.attempts[-1]
 
 
-def a_client(channel: FakeChannel) -> AsyncClient:
+def a_client(channel: FakeChannel, **arguments: Any) -> AsyncClient:
     clock = asyncio.get_running_loop().time
-    return AsyncClient(channel, clock=clock, random=lambda: 0.5)
+    return AsyncClient(channel, clock=clock, random=lambda: 0.5, **arguments)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def nothing_is_left() -> bool:
+    return asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_arrays_go_in_and_come_out() -> None:
@@ -168,6 +192,119 @@ async def test_a_connection_that_closes_is_an_error_not_a_cancellation() -> None
 
     with pytest.raises(Cancelled, match="closed"):
         await client.server_live(timeout_s=1.0)
+
+
+async def test_a_hedge_that_answers_first_ends_the_attempt_before_it() -> None:
+    channel = FakeChannel([(failure("late"), 5.0), (ANSWER, 0.02)])
+
+    answer = await a_client(channel, hedge=HEDGE).infer("digits", {"pixels": PIXELS}, timeout_s=1.0)
+
+    assert answer["label"].tolist() == [[5]]
+    assert now() == pytest.approx(0.07)
+    assert [attempt.cancelled for attempt in channel.attempts] == [True, False]
+    assert [attempt.sent["timeout"] for attempt in channel.attempts] == [1.0, pytest.approx(0.95)]
+    assert channel.attempts[1].sent["metadata"] == {"grpc-previous-rpc-attempts": "1"}
+    assert nothing_is_left()
+
+
+async def test_a_first_attempt_that_answers_after_all_ends_its_hedge() -> None:
+    channel = FakeChannel([(LIVE, 0.06), (LIVE, 5.0)])
+
+    await a_client(channel, hedge=HEDGE).server_live(timeout_s=1.0)
+
+    assert now() == pytest.approx(0.06)
+    assert [attempt.cancelled for attempt in channel.attempts] == [False, True]
+    assert nothing_is_left()
+
+
+async def test_what_is_answered_in_time_is_not_hedged() -> None:
+    channel = FakeChannel([(LIVE, 0.04)])
+
+    await a_client(channel, hedge=HEDGE).server_live(timeout_s=1.0)
+
+    assert len(channel.attempts) == 1
+    assert nothing_is_left()
+
+
+async def test_a_call_may_be_hedged_though_its_client_does_not() -> None:
+    channel = FakeChannel([(ANSWER, 5.0), (ANSWER, 0.02)])
+
+    await a_client(channel).infer("digits", {"pixels": PIXELS}, timeout_s=9.0, hedge=HEDGE)
+
+    assert now() == pytest.approx(0.07)
+
+
+async def test_the_hedge_answers_though_the_first_attempt_was_refused() -> None:
+    channel = FakeChannel([(failure("shed", -1), 0.06), (LIVE, 0.1)])
+
+    await a_client(channel, hedge=HEDGE).server_live(timeout_s=1.0)
+
+    assert now() == pytest.approx(0.15)
+
+
+async def test_a_failure_that_all_would_meet_ends_the_call_and_the_other_attempt() -> None:
+    broken = grpc.aio.AioRpcError(
+        StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), "the model failed"
+    )
+    channel = FakeChannel([(LIVE, 5.0), (broken, 0.02)])
+
+    with pytest.raises(ServerError, match="the model failed"):
+        await a_client(channel, hedge=HEDGE).server_live(timeout_s=9.0)
+
+    assert now() == pytest.approx(0.07)
+    assert channel.attempts[0].cancelled
+    assert nothing_is_left()
+
+
+async def test_while_one_attempt_is_out_a_pushback_brings_another_when_it_says() -> None:
+    channel = FakeChannel([(LIVE, 5.0), (failure("shed", 300), 0.01), (LIVE, 0.01)])
+
+    await a_client(channel, hedge=HEDGE).server_live(timeout_s=9.0)
+
+    assert now() == pytest.approx(0.05 + 0.01 + 0.3 + 0.01)
+    assert channel.attempts[2].sent["metadata"] == {"grpc-previous-rpc-attempts": "2"}
+
+
+async def test_a_refusal_before_the_hedge_is_retried_when_the_server_says() -> None:
+    channel = FakeChannel([(failure("shed", 300), 0.01), (LIVE, 0.1)])
+
+    await a_client(channel, hedge=HEDGE).server_live(timeout_s=9.0)
+
+    assert now() == pytest.approx(0.41)
+
+
+async def test_a_wait_that_took_too_long_ends_in_the_servers_words() -> None:
+    channel = FakeChannel([(failure("shed", 300), 0.01)])
+    call = asyncio.create_task(a_client(channel, hedge=HEDGE).server_live(timeout_s=0.32))
+
+    await asyncio.sleep(0.2)
+    asyncio.get_running_loop()._selector_with_time.now += 0.2  # type: ignore[attr-defined]
+
+    with pytest.raises(Unavailable, match="shed"):
+        await call
+    assert len(channel.attempts) == 1
+
+
+async def test_cancelling_a_hedged_call_cancels_both_attempts() -> None:
+    channel = FakeChannel([(LIVE, 5.0), (LIVE, 5.0)])
+    call = asyncio.create_task(a_client(channel, hedge=HEDGE).server_live(timeout_s=9.0))
+
+    await asyncio.sleep(0.1)
+    call.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert [attempt.cancelled for attempt in channel.attempts] == [True, True]
+    assert nothing_is_left()
+
+
+async def test_a_connection_that_closes_during_a_race_is_an_error() -> None:
+    channel = FakeChannel([(LIVE, 5.0), (asyncio.CancelledError(), 0.01)])
+
+    with pytest.raises(Cancelled, match="closed"):
+        await a_client(channel, hedge=HEDGE).server_live(timeout_s=9.0)
+
+    assert nothing_is_left()
 
 
 @pytest.mark.parametrize("kind", ["iterable", "async iterable"])

@@ -259,8 +259,21 @@ def test_unloading_can_include_what_depends_on_it(also: bool) -> None:
 def test_every_method_is_one_of_the_service() -> None:
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
-    for method in (*_calls.UNARY, _calls.STREAM):
-        described = service.methods_by_name[method.name]
-        assert method.path == f"/{service.full_name}/{method.name}"
-        assert method.request.DESCRIPTOR is described.input_type
-        assert method.response.DESCRIPTOR is described.output_type
+    methods = [each for each in vars(_calls).values() if isinstance(each, _calls.Method)]
+    assert len(methods) == 11
+    for path, response in methods:
+        described = service.methods_by_name[path.removeprefix(f"/{service.full_name}/")]
+        assert response.DESCRIPTOR is described.output_type
+
+
+@pytest.mark.parametrize("path", ["", "Get", "inferd.v1.Fraud/Get", "/inferd.v1.Fraud", "/a/b/c"])
+def test_a_method_that_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="'/package\\.Service/Method'"):
+        _calls.any_unary(
+            path,
+            pb.ServerLiveRequest(),
+            pb.ServerLiveResponse,
+            metadata=(),
+            criticality=None,
+            repeatable=False,
+        )

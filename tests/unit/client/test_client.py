@@ -14,6 +14,7 @@ from inferd.oip import grpc_service_pb2 as pb
 from inferd_client import (
     Client,
     DeadlineExceeded,
+    Degradation,
     InferRequest,
     InvalidRequest,
     NotFound,
@@ -219,6 +220,30 @@ def test_asks_the_rest_of_the_service(
     assert asked.result(5) == expected
     if arguments:
         assert "digits" in {getattr(request, "name", ""), getattr(request, "model_name", "")}
+
+
+def test_asks_any_service_anything() -> None:
+    bench = Bench(metadata={"authorization": "Bearer t"})
+
+    call = started(
+        lambda: bench.client.call(
+            "/inference.GRPCInferenceService/ModelReady",
+            pb.ModelReadyRequest(name="digits"),
+            pb.ModelReadyResponse,
+            timeout_s=1.0,
+            criticality="SHEDDABLE",
+        )
+    )
+    metadata, request, rpc = bench.take("ModelReady")
+    degraded = ("x-degraded", "model=small;reason=OVERLOADED")
+    rpc.terminate(pb.ModelReadyResponse(ready=True), (degraded,), StatusCode.OK, "")
+
+    assert (request.name, metadata["authorization"]) == ("digits", "Bearer t")
+    assert metadata["x-criticality"] == "SHEDDABLE"
+    answer = call.result(5)
+    assert answer.message == pb.ModelReadyResponse(ready=True)
+    assert answer.degraded == (Degradation("model", "small", "OVERLOADED"),)
+    assert answer.trailing["x-degraded"] == degraded[1]
 
 
 def test_reads_who_the_server_and_the_model_are() -> None:

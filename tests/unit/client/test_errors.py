@@ -10,7 +10,8 @@ from grpc import StatusCode
 
 import inferd_client
 from inferd_client import FieldViolation, InferdError
-from inferd_client._errors import Trailing, error_of, mapping_of
+from inferd_client._errors import error_of
+from inferd_client._trailing import Trailing
 
 
 def with_details(*details: Message) -> Trailing:
@@ -136,11 +137,6 @@ def test_details_of_a_broken_or_unknown_kind_do_not_hide_the_error() -> None:
 )
 def test_knows_a_call_that_never_left(message: str, trailing: Trailing, never_sent: bool) -> None:
     assert error_of(StatusCode.UNAVAILABLE, message, trailing).never_sent is never_sent
-
-
-def test_metadata_becomes_a_mapping() -> None:
-    assert mapping_of((("a", "1"), ("b-bin", b"2"), ("a", "3"))) == {"a": "3", "b-bin": b"2"}
-    assert mapping_of(None) == {}
 
 
 def test_an_error_survives_pickling() -> None:

@@ -143,6 +143,17 @@ def read_model(directory: Path, *, root: Path, wall_now: float) -> ModelFiles | 
     return ModelFiles(name, directory, versions, config, files.stamp, files.age_s)
 
 
+def require_unchanged(files: VersionFiles, *, root: Path) -> None:
+    """Raise `LoadFailed` unless a version's files look as they did when they were listed."""
+    now = _Files(root, math.inf)
+    try:
+        now.add_tree(files.directory)
+    except OSError as error:
+        raise LoadFailed(_reason(error, files.directory)) from error
+    if now.stamp != files.stamp:
+        raise LoadFailed("its files have changed since it was loaded; reload the model")
+
+
 def read_labels(directory: Path, filename: str) -> tuple[str, ...]:
     """Return the lines of a label file in a model's directory, or raise `LoadFailed`."""
     path = directory / filename

@@ -53,6 +53,8 @@ class Options:
     default_deadline_ms: float | None = None
     #: Refuse requests whose floating-point inputs contain NaN.
     refuse_nan: bool = False
+    #: Fail requests whose floating-point outputs contain NaN or infinity.
+    finite_outputs: bool = False
     #: Requests that wait at most. None: the server's default.
     max_queue: int | None = None
     #: How its queue is scheduled. None: as the server's configuration says.
@@ -154,6 +156,7 @@ OPTIONS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "memory.enable_memory_arena_shrinkage": ("arena_shrinkage", _shrinkage),
     "inferd.default_deadline_ms": ("default_deadline_ms", _milliseconds),
     "inferd.refuse_nan": ("refuse_nan", _flag),
+    "inferd.finite_outputs": ("finite_outputs", _flag),
     "inferd.max_queue": ("max_queue", _whole(1, 1_000_000)),
     "inferd.scheduling": ("scheduling", _scheduling),
     BATCH_BUCKETS: ("batch_buckets", _ascending(MAX_ROWS)),

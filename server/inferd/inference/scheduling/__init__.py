@@ -4,7 +4,7 @@ Nothing here waits, logs or reads a clock. `Discipline` is the seam: `enter`, `p
 `finished`; `inferd.inference.batcher` is the shell around it.
 """
 
-from inferd.inference.scheduling.discipline import Discipline, Drop, Reason, Run
+from inferd.inference.scheduling.discipline import Discipline, Drop, Reason, Resizable, Run
 from inferd.inference.scheduling.fifo import Fifo
 from inferd.inference.scheduling.latency import LatencyModel, RunTime
 from inferd.inference.scheduling.modes import discipline_for
@@ -22,6 +22,7 @@ __all__ = [
     "Mode",
     "Policy",
     "Reason",
+    "Resizable",
     "Run",
     "RunTime",
     "Scheduler",

@@ -48,6 +48,10 @@ class Choice:
         self._slots = slots
         self._by_deadline = policy.by_deadline
 
+    def resize(self, slots: int) -> None:
+        """Count on so many batches at the same time from now on."""
+        self._slots = slots
+
     def of(self, now: float, key: Hashable, ends: Sequence[float]) -> Sequence[int]:
         """Return the places of those with this key who leave now, ascending, at least one.
 

@@ -79,3 +79,13 @@ class Discipline(Protocol):
 
     def wake_at(self, now: float) -> float:
         """Return when to look again though nothing happens; infinity: no need."""
+
+
+class Resizable(Discipline, Protocol):
+    """A discipline for instances that come and go, as a server's do."""
+
+    def resize(self, instances: int) -> None:
+        """Count on so many instances from now on."""
+
+    def waiting(self) -> list[Ticket]:
+        """Return those who wait, in no order."""

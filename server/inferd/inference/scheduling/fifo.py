@@ -36,7 +36,7 @@ class Fifo:
         #: Says how long a full queue takes, and learns; it decides nothing.
         self._latency = latency
         self._drop_expired = drop_expired
-        self._slots = 1 if policy.preserve_ordering else policy.instances
+        self._slots = policy.slots_of(policy.instances)
         self._preferred = frozenset(policy.preferred or (policy.max_batch,))
         self._lines: dict[Hashable, _Line] = {}
         #: Requests waiting in each priority level.
@@ -55,6 +55,14 @@ class Fifo:
     def running(self) -> int:
         """Batches handed out and not finished."""
         return self._running
+
+    def resize(self, instances: int) -> None:
+        """Count on so many instances from now on; on one, when there is none."""
+        self._slots = self._policy.slots_of(instances)
+
+    def waiting(self) -> list[Ticket]:
+        """Return those who wait, line by line."""
+        return [entry[2] for line in self._lines.values() for entry in line.entries]
 
     def enter(self, now: float, ticket: Ticket) -> Drop | None:
         """Take in who has arrived, unless the queue, or that of his level, is full."""

@@ -70,6 +70,11 @@ class Forecast:
         self._joining = 0.0
         self._review_at = -math.inf
 
+    def resize(self, slots: int) -> None:
+        """Count on so many batches at the same time from now on."""
+        self._slots = slots
+        self._review_at = -math.inf
+
     def finish(
         self, now: float, rows: int, ahead: float, ends: Sequence[float], shape: Hashable = None
     ) -> float:

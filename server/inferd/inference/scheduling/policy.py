@@ -62,6 +62,10 @@ class Policy:
         """Return the limits of a priority level."""
         return self.limits.get(level, self.default_limits) if self.limits else self.default_limits
 
+    def slots_of(self, instances: int) -> int:
+        """Return the batches that may run at the same time on so many instances, at least one."""
+        return 1 if self.preserve_ordering else max(1, instances)
+
     @property
     def by_deadline(self) -> bool:
         """Whether nothing but the deadline decides who goes first."""

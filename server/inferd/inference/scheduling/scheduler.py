@@ -50,7 +50,7 @@ class Scheduler:
         """Start empty. `turns` says how long batches wait for a core; None: they need not."""
         self._policy = policy
         self._latency = latency
-        self._slots = 1 if policy.preserve_ordering else policy.instances
+        self._slots = policy.slots_of(policy.instances)
         self._arrivals = Arrivals()
         self._home = WayHome(policy.guard_s)
         self._queue = Queue(by_arrival=policy.preserve_ordering)
@@ -100,6 +100,16 @@ class Scheduler:
     def running(self) -> int:
         """Batches handed out and not finished."""
         return len(self._ends)
+
+    def resize(self, instances: int) -> None:
+        """Count on so many instances from now on; on one, when there is none."""
+        self._slots = self._policy.slots_of(instances)
+        self._forecast.resize(self._slots)
+        self._choice.resize(self._slots)
+
+    def waiting(self) -> list[Ticket]:
+        """Return those who wait, in the order in which they go."""
+        return [*self._queue]
 
     def admit(self, now: float, tickets: Iterable[Ticket]) -> list[Drop]:
         """Take in what has arrived since the last look; return what is refused."""

@@ -1,0 +1,1 @@
+"""What is kept outside this process: Redis, and what is counted in it."""

@@ -1,0 +1,70 @@
+"""What runs batches, and who watches over it: what a batcher knows of both."""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from inferd.errors import NotReady
+from inferd.inference.batch import Batch, Stopper
+
+
+class Instance(Protocol):
+    """What runs batches, one at a time: a `Worker`, or a test's stand-in."""
+
+    def stopper(self) -> Stopper:
+        """Return what ends the next run."""
+
+    def submit(self, batch: Batch, done: Callable[[], None]) -> None:
+        """Run `batch` elsewhere, then call `done` on the event loop."""
+
+    def run_here(self, batch: Batch) -> None:
+        """Run `batch` now; returns when it has been run."""
+
+
+class Watch(Protocol):
+    """Whoever decides which instances serve. The batcher tells it how their runs went."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether something is wrong on purpose, so that no run may hold up the event loop."""
+
+    @property
+    def all_well(self) -> bool:
+        """Whether it need not be told of good runs."""
+
+    def limit_s(self, predicted_s: float) -> float:
+        """Return how long a run may take that was predicted to take so long."""
+
+    def passes(self, instance: Instance, *, good: bool) -> bool:
+        """Note a run, good if anybody got a right answer; whether another may follow.
+
+        If not, the instance is the watch's, which gives it back or not.
+        """
+
+    def hung(self, instance: Instance) -> None:
+        """Take over an instance whose run took too long, and may never end."""
+
+    def absence(self) -> NotReady:
+        """Return why nobody serves."""
+
+
+class Nobody:
+    """The watch over instances that nobody watches."""
+
+    broken = False
+    all_well = True
+
+    def limit_s(self, predicted_s: float) -> float:
+        """Return infinity: no run takes too long."""
+        return math.inf
+
+    def passes(self, instance: Instance, *, good: bool) -> bool:
+        """Return true, whatever happened."""
+        return True
+
+    def hung(self, instance: Instance) -> None:
+        """Do nothing: it does not come to that."""
+
+    def absence(self) -> NotReady:
+        """Return an error: it does not come to that, either."""
+        return NotReady("no instance is in service")

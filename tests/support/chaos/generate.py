@@ -1,0 +1,170 @@
+"""The generator: sends calls at their times, whatever becomes of those before, and notes all.
+
+    python -m support.chaos.generate --port 8001 --at 1234.5 --phase 0.5:60 --phase 1:250 FILE
+
+A process of its own, so that it is late as seldom as can be; when it is, it knows, because it
+looks at its own clock all the time.
+"""
+
+import argparse
+import asyncio
+import gc
+import random
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from cascade import ranking_pb2 as pb
+from support.chaos.connection import Connection, Sent
+from support.chaos.history import Record, asked, write
+
+PATH = "/example.v1.Ranking/Rank"
+CONNECTIONS = 4
+DEADLINES_MS = (20, 30, 50, 70, 100)
+GRACE_S = 0.25
+"""After its deadline, a call without any end is waited for so long, and then it is lost."""
+LOOK_S = 0.002
+"""Between looks at the clock."""
+
+Phase = tuple[float, float]
+"""Seconds, and calls per second."""
+
+
+class Slack:
+    """Knows how late this process was, and when."""
+
+    def __init__(self) -> None:
+        self.most_s = 0.0
+        self._late: list[tuple[float, float]] = []
+
+    async def watch(self) -> None:
+        """Look at the clock until cancelled."""
+        while True:
+            due = time.monotonic() + LOOK_S
+            await asyncio.sleep(LOOK_S)
+            now = time.monotonic()
+            self._late.append((now, now - due))
+            self.most_s = max(self.most_s, now - due)
+
+    def around(self, begin: float, end: float) -> float:
+        """Return the most it was late by whenever it looked around that time."""
+        return max((late for at, late in self._late if begin - 0.02 <= at <= end + 0.02), default=0)
+
+
+class Call:
+    """A call that is planned, and then sent."""
+
+    def __init__(self, number: int, at: float, timeout_ms: int) -> None:
+        self.number = number
+        self.at = at
+        self.timeout_ms = timeout_ms
+        self._sent: Sent | None = None
+
+    def send(self, connections: Sequence[Connection]) -> None:
+        """Send it on a connection that is open; without one it stays unsent."""
+        open_ones = [each for each in connections if each.open]
+        if not open_ones:
+            return
+        connection = open_ones[self.number % len(open_ones)]
+        what = asked(self.number)
+        request = pb.RankRequest(user_id=what.user, item_ids=what.items)
+        stream, self._sent = connection.send(request.SerializeToString(), self.timeout_ms)
+        wait_s = self.timeout_ms / 1000 + GRACE_S
+        asyncio.get_running_loop().call_later(wait_s, connection.give_up, stream)
+
+    def record(self, slack: Slack) -> Record:
+        """Return what became of it."""
+        timeout_s = self.timeout_ms / 1000
+        it = self._sent
+        if it is None:
+            return Record(
+                number=self.number, sent=self.at, timeout_s=timeout_s,
+                finished=None, statuses=(), ended="unsent",
+            )  # fmt: skip
+        pushback = it.trailers.get("grpc-retry-pushback-ms")
+        due = it.sent + timeout_s
+        return Record(
+            number=self.number,
+            sent=it.sent,
+            timeout_s=timeout_s,
+            finished=it.finished,
+            statuses=tuple(it.statuses),
+            ended=it.ended,
+            reason=it.trailers.get("x-reason", ""),
+            degraded=it.trailers.get("x-degraded", ""),
+            pushback_ms=None if pushback is None else int(pushback),
+            answer=_message(it.body),
+            slack_s=slack.around(min(due, it.finished or due), it.finished or due),
+        )
+
+
+def _message(body: bytes) -> bytes | None:
+    """Return the one message in a body; what is no single message stays as it is, and is wrong."""
+    if not body:
+        return None
+    length = struct.unpack_from(">I", body, 1)[0]
+    return bytes(body[5:] if len(body) == 5 + length else body)
+
+
+def planned(phases: Sequence[Phase], begin: float, rng: random.Random) -> Iterator[Call]:
+    """Yield the calls: each somewhere in its own slot, so that the rate is what it is said to be."""
+    number = rng.randrange(1000)
+    for seconds, rate in phases:
+        count = round(seconds * rate)
+        for slot in range(count):
+            number += 1
+            at = begin + (slot + rng.random()) / rate
+            yield Call(number, at, rng.choice(DEADLINES_MS))
+        begin += seconds
+
+
+async def generate(port: int, begin: float, calls: Sequence[Call], slack: Slack) -> None:
+    """Send all calls, and wait for what becomes of them."""
+    loop = asyncio.get_running_loop()
+    connections = [
+        (await loop.create_connection(lambda: Connection(PATH), "127.0.0.1", port))[1]
+        for _ in range(CONNECTIONS)
+    ]
+    watching = loop.create_task(slack.watch())
+    for call in calls:
+        wait_s = call.at - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        call.send(connections)
+    await asyncio.sleep(max(DEADLINES_MS) / 1000 + GRACE_S + LOOK_S)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    for connection in connections:
+        connection.close()
+
+
+def _phase(text: str) -> Phase:
+    seconds, _, rate = text.partition(":")
+    return float(seconds), float(rate)
+
+
+def main() -> None:
+    """Generate, and write the history."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--at", type=float, required=True, help="when to begin, monotonic seconds")
+    parser.add_argument("--phase", type=_phase, action="append", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("history", type=Path)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    calls = list(planned(arguments.phase, arguments.at, rng))
+    slack = Slack()
+    gc.disable()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(generate(arguments.port, arguments.at, calls, slack))
+    write(arguments.history, [each.record(slack) for each in calls], slack.most_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The server that is broken, what it depends on, and the ways to look at both.
+
+The example cascade as it is, but for three things: its Redis is behind the server's own proxy, its
+breakers look back a second and not ten (a fault lasts a second here), and a run of its full model
+takes 10 ms, so that this decides what it can serve, and not the cores of this machine.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+from redis import Redis
+
+from cascade.catalogue import key, taste
+from inferd.v1 import admin_pb2 as admin
+from inferd_client import Client
+from support.chaos.generate import PATH
+from support.chaos.history import ITEMS, USERS
+from support.redis import RedisServer, running_redis
+from support.server import ROOT, Server, serving
+from support.transports import Transport
+
+EXAMPLES = ROOT / "examples"
+REPOSITORY = EXAMPLES / "cascade" / "model_repository"
+
+RUN_MS = 10.0
+INSTANCES = 2
+"""So the full model can serve 200 calls per second, each of which fills a run. The server counts
+on some 165: it keeps a margin to what it has seen."""
+
+RANKER = f"""
+max_batch_size: {ITEMS}
+version_policy: {{ latest {{ num_versions: 2 }} }}
+instance_group [ {{ count: {INSTANCES} }} ]
+parameters {{ key: "inferd.batch_buckets" value {{ string_value: "{ITEMS}" }} }}
+parameters {{ key: "inferd.finite_outputs" value {{ string_value: "true" }} }}
+"""
+
+ANSWER_S = 20.0
+_ADMIN = re.compile(r"^  admin +(?P<address>\S+)$", re.MULTILINE)
+_METHODS = {each.name: each for each in admin.DESCRIPTOR.services_by_name["AdminService"].methods}
+
+
+class World:
+    """A server under test, its Redis, and its admin port."""
+
+    def __init__(self, server: Server, redis: RedisServer, channel: Any, models: Path) -> None:
+        self.server = server
+        self.redis = redis
+        #: Its model repository: a copy, that may be changed.
+        self.models = models
+        self._channel = channel
+
+    def fill(self) -> None:
+        """Put everybody's taste into Redis."""
+        self._set(lambda name: taste(name).tobytes())
+
+    def spoil(self) -> None:
+        """Put nonsense there."""
+        self._set(lambda name: b"\xff" * len(taste(name).tobytes()))
+
+    def _set(self, value: Callable[[str], bytes]) -> None:
+        names = [f"user-{number}" for number in range(USERS)]
+        with Redis.from_url(self.redis.url) as redis:
+            redis.mset({key(name): value(name) for name in names})
+
+    def ask(self, method: str, **fields: Any) -> Any:
+        """Ask `AdminService` something."""
+        types = _METHODS[method]
+        request = getattr(admin, types.input_type.name)(**fields)
+        answer = getattr(admin, types.output_type.name)
+        call = self._channel.unary_unary(
+            f"/inferd.v1.AdminService/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+        return call(request, timeout=ANSWER_S)
+
+    @contextmanager
+    def broken(self, point: str, kind: str, **parameters: Any) -> Iterator[None]:
+        """Have a fault at a point for as long as the block lasts."""
+        of_any = {name: parameters.pop(name) for name in ("flap_s", "share") if name in parameters}
+        fault = {"point": point, kind: parameters, **of_any}
+        number = self.ask("InjectFault", fault=fault).id
+        try:
+            yield
+        finally:
+            self.ask("ClearFaults", id=number)
+
+    def unload(self, model: str) -> None:
+        """Delete a model, as a client can."""
+        with Client(self.server.address) as client:
+            client.unload_model(model, timeout_s=ANSWER_S)
+
+    def load(self, model: str) -> None:
+        """Return when a model is ready again."""
+        with Client(self.server.address) as client:
+            client.load_model(model, timeout_s=ANSWER_S)
+
+    def breakers(self) -> dict[str, Any]:
+        """Return all breakers by name, those of model versions included."""
+        dependencies = self.ask("ListDependencies").dependencies
+        versions = self.ask("ListInstances").versions
+        return {each.name: each.breaker for each in dependencies} | {
+            f"model/{each.model}/{each.version}": each.breaker for each in versions
+        }
+
+    def outcomes(self, dependency: str) -> dict[str, int]:
+        """Return how the attempts to call a dependency ended, so far."""
+        found = self.ask("ListDependencies", name=dependency).dependencies[0]
+        return dict(found.outcomes)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples that have these labels."""
+        page, total = self.server.get("/metrics"), 0.0
+        for given, number in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page, re.MULTILINE):
+            if all(f'{label}="{value}"' in given for label, value in labels.items()):
+                total += float(number)
+        return total
+
+
+def _config(directory: Path, redis: RedisServer, proxy: Path) -> Path:
+    """Write the server's configuration: the example's, and what is different here."""
+    config = yaml.safe_load((EXAMPLES / "cascade" / "config.yaml").read_text())
+    dependencies = config["resilience"]["dependencies"]
+    for name in ("tastes", "trend", "ranker", "ranker_small", "ranker_previous", "order"):
+        breaker = dependencies.setdefault(name, {}).setdefault("breaker", {})
+        breaker |= {"window_s": 1.0}
+    config["resilience"]["model_breaker"] = {"window_s": 1.0}
+    config["redis"] = {"url": f"unix://{proxy}"}
+    config["admin"] |= {"port": 0}
+    config["faults"] = {
+        "enabled": True,
+        "proxies": {"redis": {"listen": f"unix:{proxy}", "upstream": f"unix:{redis.socket}"}},
+    }
+    path = directory / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@contextmanager
+def world(
+    directory: Path, transport: Transport, *, settings: Mapping[str, str] | None = None
+) -> Iterator[World]:
+    """Start everything, for as long as the block lasts."""
+    models = directory / "models"
+    shutil.copytree(REPOSITORY, models)
+    (models / "ranker" / "config.pbtxt").write_text(RANKER)
+    with running_redis(directory) as redis:
+        config = _config(directory, redis, directory / "proxy.sock")
+        explicit = {
+            "INFERD__REPOSITORY__CONTROL_MODE": "explicit",
+            "INFERD__REPOSITORY__LOAD_MODELS": '["*"]',
+        }
+        environment = {"PYTHONPATH": str(EXAMPLES), **explicit, **(settings or {})}
+        with serving(
+            directory,
+            *("--config", str(config)),
+            repository=models,
+            transport=transport,
+            environment=environment,
+        ) as server:
+            found = _ADMIN.search(server.announcement)
+            assert found is not None, server.announcement
+            with grpc.insecure_channel(found["address"]) as channel:
+                it = World(server, redis, channel, models)
+                it.fill()
+                with it.broken("model.ranker", "latency", ms=RUN_MS):
+                    yield it
