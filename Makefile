@@ -35,6 +35,10 @@ serve: setup ## Serve model_repository/ on 127.0.0.1:8001 (metrics and health on
 test: $(VENV)/.dev ## Run every test
 	$(BIN)/pytest
 
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Break everything, twice, and write docs/resilience.md's table (15 minutes)
+	PYTHONPATH=tests:examples $(BIN)/python -m support.chaos --write
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers, generated code
 	$(BIN)/ruff check .

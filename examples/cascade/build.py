@@ -1,4 +1,4 @@
-"""Writes what the example needs: its models, and its messages in Python.
+"""Writes the example's models.
 
     python examples/cascade/build.py
 
@@ -6,17 +6,14 @@ The models are not trained. Their weights are drawn so that they agree about as 
 and its smaller sister do: what the example shows is how they are asked, not what they say.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
-from grpc_tools import protoc
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 MODELS = HERE / "model_repository"
 
 #: What ONNX Runtime reads; the onnx package's own defaults are newer than that.
@@ -74,19 +71,5 @@ def write_models() -> None:
     write("trend", 1, model(WIDTH, first[:WIDTH], second))
 
 
-def write_messages() -> int:
-    """Generate `ranking_pb2.py`; return protoc's exit code."""
-    arguments = [
-        f"-I{HERE.parent}",
-        f"-I{ROOT / 'protos'}",
-        f"--python_out={HERE.parent}",
-        f"--pyi_out={HERE.parent}",
-        str(HERE / "ranking.proto"),
-    ]
-    code: int = protoc.main(["protoc", *arguments])
-    return code
-
-
 if __name__ == "__main__":
     write_models()
-    sys.exit(write_messages())

@@ -16,6 +16,7 @@ import numpy as np
 
 from cascade import ranking_pb2 as pb
 from cascade.catalogue import ITEMS, NOBODY, POPULARITY, VECTORS, WIDTH, Vectors, key
+from cascade.remote import RemoteModel
 from inferd.cache.connection import translated
 from inferd.call import Call
 from inferd.config.resilience import Cascade, Rung, Stage
@@ -82,6 +83,7 @@ class Ranking:
         self._clock = host.clock
         self._tastes = LastAnswers[Vectors](max_entries=REMEMBERED, max_age_s=TASTE_AGE_S)
         self._scores = LastAnswers[Vectors](max_entries=REMEMBERED, max_age_s=SCORES_AGE_S)
+        self._remote = RemoteModel(host.options.get("trend", "127.0.0.1:9001"), "trend", host.clock)
         #: Items per call, of late.
         self._items = 10.0
         guard = host.toolbox.dependency
@@ -93,7 +95,10 @@ class Ranking:
             nobody=self._nobodys_taste,
         )
         self._trend = endpoint.optional_stage(
-            "trend", model=guard("trend").guards(self._trend_of, repeatable=True)
+            "trend",
+            model=guard("trend").guards(self._trend_of, repeatable=True),
+            # In nobody's ladder unless the configuration puts it there.
+            remote=guard("trend_remote").guards(self._trend_elsewhere, repeatable=True),
         )
         self._score = endpoint.stage(
             "score",
@@ -155,6 +160,11 @@ class Ranking:
 
     async def _trend_of(self, call: Call, deadline: Deadline, items: Sequence[int]) -> Vectors:
         return await self._run(call, deadline, VECTORS[items], "trend")
+
+    async def _trend_elsewhere(
+        self, call: Call, deadline: Deadline, items: Sequence[int]
+    ) -> Vectors:
+        return await self._remote.scores(call, deadline, VECTORS[items])
 
     async def _full(
         self, call: Call, deadline: Deadline, user: str, items: Sequence[int], taste: Vectors

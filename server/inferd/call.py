@@ -19,6 +19,9 @@ CLIENT_ID = "client-id"
 ATTEMPTS = "grpc-previous-rpc-attempts"
 """Request metadata of a retry, by gRPC's clients and ours: how often it was tried before."""
 
+ONWARD = (CRITICALITY, CLIENT_ID, "traceparent", "tracestate")
+"""Request metadata that hold for whatever is asked on a call's behalf, too."""
+
 Value = str | bytes
 """A metadata value: text, or bytes for a key that ends in `-bin`."""
 
@@ -83,6 +86,11 @@ class Call:
     def explains(self) -> bool:
         """Whether the caller asked where the time went."""
         return self.metadata.get(EXPLAIN) == "1"
+
+    @property
+    def onward(self) -> tuple[tuple[str, Value], ...]:
+        """The metadata of calls to other servers that are made for this one."""
+        return tuple((key, self.metadata[key]) for key in ONWARD if key in self.metadata)
 
     @property
     def sheddable(self) -> bool:

@@ -371,7 +371,7 @@ def check_envoys_books(page: str, calls: Sequence[Call]) -> None:
     """Check how many Envoy has refused: none where there is no Envoy."""
     told = sum(not call.arrived for call in calls)
     unheard = sum(not call.told for call in calls)
-    shed = metric(page, r"envoy_\w*decode_headers_shed_load_count")
+    shed = metric(page, r"envoy_http_fault_aborts_injected")
     assert told <= shed <= told + unheard
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import support.server
 from inferd.app.build import loader
 from inferd.call import Call
 from inferd.config import Config
@@ -39,13 +40,18 @@ PATIENCE_S = 20.0
 OUTLIERS = {"consecutive_failures": 3, "hung_min_ms": 250, "rebuild_s": 0.01, "rebuild_max_s": 0.05}
 
 
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Return when something holds that nobody tells us of."""
+    await asyncio.to_thread(support.server.eventually, holds)
+
+
 class Here:
     """The models of a server, which can be broken."""
 
     def __init__(self, repository: Path, **settings: Any) -> None:
         config = Config.model_validate(
             {
-                "repository": {"paths": [repository], **settings},
+                "repository": {"paths": [repository], "settle_s": 0.03, **settings},
                 "inference": {"warmup_runs": 1},
                 "runtime": {"intra_op_threads": 1},
                 "resilience": {"outliers": OUTLIERS, "model_breaker": {"mode": "off"}},
@@ -91,7 +97,8 @@ class Here:
 
     async def ask(self, value: Any = 1.0) -> NDArray[Any]:
         tensor = self.version.signature.inputs[0]
-        inputs = {tensor.name: np.full((1, *tensor.shape[1:]), value, tensor.datatype.numpy)}
+        dims = [abs(size) for size in tensor.shape[1:]]
+        inputs = {tensor.name: np.full((1, *dims), value, tensor.datatype.numpy)}
         now = time.monotonic()
         deadline = Deadline.after(PATIENCE_S, now=now)
         call = Call("/test", arrived=now, deadline=deadline)
@@ -156,9 +163,7 @@ async def test_a_model_that_hangs_is_not_ready_until_it_has_been_rebuilt(reposit
             assert not here.models.is_ready("m")
             with pytest.raises(NotReady, match="'m' version 1 has no instance in service"):
                 await here.ask()
-            assert here.states() == [
-                ("LOADING", "1 of 1 instances are out of service: a run hung")
-            ]
+            assert here.states() == [("LOADING", "1 of 1 instances are out of service: a run hung")]
 
         await here.until(lambda: here.models.is_ready("m"))
 
@@ -172,7 +177,7 @@ async def test_the_other_instance_serves_while_one_hangs(repository: Path) -> No
     put(repository, "identity_fp32", TWO)
     async with running(repository) as here, here.broken("model.m#1", Hang()):
         results = await asyncio.gather(*(here.ask() for _ in range(4)), return_exceptions=True)
-        assert sum(isinstance(each, ModelFailed) for each in results) <= 1
+        assert any(isinstance(each, ModelFailed) for each in results), "one batch, on the last"
 
         answers = [await here.ask(float(at)) for at in range(50)]
 
@@ -192,9 +197,7 @@ async def test_an_instance_that_answers_nonsense_goes_and_stays_out_while_it_doe
             await here.until(lambda: not here.models.is_ready("m"))
             (fault,) = here.faults.listing()
             struck = fault.struck
-            async with asyncio.timeout(PATIENCE_S):
-                while here.faults.listing()[0].struck < struck + 3:
-                    await asyncio.sleep(0.01)  # its successors are tried, and fail
+            await eventually(lambda: here.faults.listing()[0].struck >= struck + 3)
             assert not here.models.is_ready("m")
             assert "not finite" in here.states()[0][1]
 
@@ -219,7 +222,7 @@ async def test_a_slow_model_and_one_version_of_it_can_be_broken(repository: Path
     model = put(repository, "identity_fp32", "version_policy { all { } }\n")
     shutil.copytree(model / "1", model / "2")
     async with running(repository) as here, here.broken("model.m/2", Error()):
-        with pytest.raises(ModelFailed, match="broken on purpose, at model.m/2#0"):
+        with pytest.raises(ModelFailed, match=r"broken on purpose, at model\.m/2#0"):
             await here.ask()
         previous = here.models.previous("m")
         assert previous is not None
@@ -230,7 +233,7 @@ async def test_a_slow_model_and_one_version_of_it_can_be_broken(repository: Path
             call = Call("/test", arrived=began)
             await here.models.run(
                 "m",
-                {"INPUT0": np.ones((1, 4), np.float32)},
+                {"INPUT0": np.ones((1, 1), np.float32)},
                 call=call,
                 deadline=Deadline.after(PATIENCE_S, now=began),
                 version="1",
@@ -259,9 +262,7 @@ async def test_files_that_have_changed_since_are_not_served_under_the_same_versi
             with pytest.raises(ModelFailed):
                 await here.ask()
         why = "its files have changed since it was loaded; reload the model"
-        async with asyncio.timeout(PATIENCE_S):
-            while why not in here.states()[0][1]:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: why in here.states()[0][1])
 
         assert caplog.text.count(f"m/1#0 cannot be rebuilt: {why}") == 1
         assert not here.models.is_ready("m")
@@ -274,9 +275,7 @@ async def test_without_room_an_instance_is_not_rebuilt(repository: Path) -> None
         assert here.version.statistics.memory_bytes == size, "both share one session"
         async with here.broken("model.m#1", Hang()):
             await asyncio.gather(*(here.ask() for _ in range(4)), return_exceptions=True)
-        async with asyncio.timeout(PATIENCE_S):
-            while "no room to rebuild" not in here.states()[0][1]:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: "no room to rebuild" in here.states()[0][1])
 
         assert here.states()[0][0] == "READY"
 
@@ -292,9 +291,9 @@ async def test_unloading_a_model_that_is_being_rebuilt_leaves_nothing_behind(
 
         names = [task.get_name() for task in asyncio.all_tasks()]
         assert not [name for name in names if name.startswith("instance ")]
-        async with asyncio.timeout(PATIENCE_S):
-            while [each for each in threading.enumerate() if each.name.startswith("m/1#")]:
-                await asyncio.sleep(0.01)
+        await eventually(
+            lambda: not [each for each in threading.enumerate() if each.name.startswith("m/1#")]
+        )
 
 
 async def test_the_numbers_of_a_model_that_may_not_say_nan_are_checked_at_load(

@@ -16,6 +16,7 @@ from inferd.cache import quota
 from inferd.cache.connection import client, close, translated
 from inferd.call import Call
 from inferd.config import resilience
+from inferd.config.faults import Faults
 from inferd.deadline import NEVER
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.rate_rules import Allowance, CountTogether, Verdict
@@ -38,7 +39,7 @@ async def counting(redis: RedisServer, **dependency: Any) -> AsyncIterator[Count
     """Give what one server counts with. It waits longer than others, for slow machines."""
     guard = {"timeout_ms": AMPLE_S * 1000, **dependency}
     settings = resilience.Resilience.model_validate({"dependencies": {quota.NAME: guard}})
-    faults = FaultPoints(config.Faults(), time.monotonic)
+    faults = FaultPoints(Faults(), time.monotonic)
     toolbox = Toolbox(settings, faults, histogram=lambda: Histogram([1.0]))
     connected = client(config.Redis(url=redis.url))
     try:
@@ -49,6 +50,12 @@ async def counting(redis: RedisServer, **dependency: Any) -> AsyncIterator[Count
 
 def an_allowance(key: str, *, burst: int = 1, per_s: float = SLOWLY) -> Allowance:
     return Allowance(key, 1 / per_s, (burst - 1) / per_s)
+
+
+async def restarted(redis: RedisServer) -> None:
+    """Start Redis anew, and let clients notice that their connections are gone."""
+    redis.restart()
+    await asyncio.sleep(0.01)
 
 
 async def passed(count: CountTogether, *allowances: Allowance) -> bool:
@@ -105,8 +112,7 @@ async def test_what_has_passed_is_not_kept(redis_server: RedisServer) -> None:
     async with counting(redis_server) as count:
         await count(CALL, NEVER, [an_allowance("shop", per_s=100.0), an_allowance("bank")])
         connected = client(config.Redis(url=redis_server.url))
-        while await connected.dbsize() != 1:
-            await asyncio.sleep(0.005)
+        assert await connected.pttl("shop") <= 10
         assert 90_000 < await connected.pttl("bank") <= 100_000
         await close(connected)
 
@@ -116,7 +122,7 @@ async def test_a_redis_that_was_started_anew_is_told_the_script_again(
 ) -> None:
     async with counting(redis_server) as count:
         assert await passed(count, an_allowance("shop"))
-        redis_server.restart()
+        await restarted(redis_server)
 
         assert await passed(count, an_allowance("shop"))
 
@@ -170,7 +176,7 @@ async def test_connections_that_died_in_the_meantime_are_replaced(
     for _ in range(3):
         with translated():
             assert await asyncio.gather(*(connected.ping() for _ in range(20))) == [True] * 20
-        redis_server.restart()
+        await restarted(redis_server)
     await close(connected)
 
 
@@ -240,12 +246,14 @@ def a_server(
     *rate_limits: dict[str, Any],
     redis: str = "",
     transport: Transport = "grpcio",
-    **sections: Any,
+    dependencies: dict[str, Any] | None = None,
 ) -> Server:
     directory.mkdir()
-    environment = {"INFERD__RESILIENCE__RATE_LIMITS": json.dumps(rate_limits), **sections}
-    if redis:
-        environment["INFERD__REDIS__URL"] = redis
+    environment = {
+        "INFERD__RESILIENCE__RATE_LIMITS": json.dumps(rate_limits),
+        "INFERD__RESILIENCE__DEPENDENCIES": json.dumps(dependencies or {}),
+        "INFERD__REDIS__URL": json.dumps(redis),
+    }
     return stack.enter_context(
         serving(directory, transport=transport, environment=environment, repository=directory)
     )
@@ -256,13 +264,12 @@ def test_a_server_refuses_who_calls_too_often(
 ) -> None:
     limit = {"per_s": SLOWLY, "burst": 3, "methods": ["/inference.GRPCInferenceService/*"]}
     server = a_server(stack, tmp_path / "a", limit, transport=transport)
-    shop, bank = stack.enter_context(Caller(server, "shop")), Caller(server, "bank")
 
-    with bank:
+    with Caller(server, "shop") as shop, Caller(server, "bank") as bank:
         assert shop.codes(4) == ["OK"] * 3 + ["RESOURCE_EXHAUSTED"]
         assert bank.codes(1) == ["OK"]
         assert shop.codes(5, HEALTH) == ["OK"] * 5
-    refused = shop.call()
+        refused = shop.call()
     assert isinstance(refused, grpc.RpcError)
     trailing = dict(refused.trailing_metadata())
     assert trailing["x-reason"] == "RATE_LIMITED"
@@ -273,15 +280,12 @@ def test_servers_with_one_redis_have_one_limit(
     stack: ExitStack, tmp_path: Path, redis_server: RedisServer
 ) -> None:
     limit = {"per_s": SLOWLY, "burst": 10, "shared": True}
-    patient = {"INFERD__RESILIENCE__DEPENDENCIES": json.dumps({"quota": {"timeout_ms": 5000}})}
-    one, other = (
-        stack.enter_context(
-            Caller(
-                a_server(stack, tmp_path / name, limit, redis=redis_server.url, **patient), "shop"
-            )
-        )
+    patient = {quota.NAME: {"timeout_ms": 5000}}
+    servers = [
+        a_server(stack, tmp_path / name, limit, redis=redis_server.url, dependencies=patient)
         for name in "ab"
-    )
+    ]
+    one, other = (stack.enter_context(Caller(server, "shop")) for server in servers)
 
     codes = [code for each in (one, other) * 7 for code in each.codes(1)]
     assert codes == ["OK"] * 10 + ["RESOURCE_EXHAUSTED"] * 4
@@ -319,7 +323,7 @@ def test_a_server_answers_while_redis_hangs(
     [
         (
             {"INFERD__RESILIENCE__BULKHEADS": "{inference.Typo: {max_calls: 5}}"},
-            "resilience.bulkheads.inference.Typo: there is no such service or method",
+            "resilience.bulkheads.inference.Typo: ",
         ),
         ({"INFERD__REDIS__URL": "redis://h/?colour=blue"}, "redis.url: "),
         (

@@ -40,14 +40,24 @@ def a_bootstrap(admin: Path, settings: dict[str, Any], **options: Any) -> dict[s
 
 @contextmanager
 def hosted(
-    *, descriptors: bytes | None = None, services: Sequence[str] = (), **settings: Any
+    *,
+    descriptors: bytes | None = None,
+    services: Sequence[str] = (),
+    unconditional: Sequence[str] = (),
+    **settings: Any,
 ) -> Iterator[Hosted]:
     """Run Envoy for as long as the block lasts. It may not listen yet when the block begins."""
     # Not pytest's directory: the name of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="envoy-") as name:
         directory = Path(name)
         admin = launch.admin_socket(directory)
-        data = a_bootstrap(admin, settings, descriptors=descriptors, services=services)
+        data = a_bootstrap(
+            admin,
+            settings,
+            descriptors=descriptors,
+            services=services,
+            unconditional=unconditional,
+        )
         log = directory / "log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(

@@ -386,3 +386,25 @@ def test_a_run_says_when_it_is_expected_to_end() -> None:
     assert run is not None
     assert run.predicted_s == pytest.approx(4 * MS)
     assert run.ends_at == pytest.approx(1.004)
+
+
+def test_as_many_batches_run_as_there_are_instances() -> None:
+    fifo = a_fifo(max_batch=1, instances=2)
+    fifo.resize(1)
+    tickets = [a_ticket(), a_ticket(), a_ticket()]
+    enter(fifo, *tickets)
+
+    assert picked(fifo.pick(0.0)) == [tickets[0]]
+    assert fifo.pick(0.0) is None
+    fifo.resize(2)
+    assert picked(fifo.pick(0.0)) == [tickets[1]]
+    assert fifo.waiting() == [tickets[2]]
+
+
+def test_where_order_is_to_be_preserved_one_batch_runs_at_a_time() -> None:
+    fifo = a_fifo(max_batch=1, instances=2, preserve_ordering=True)
+    fifo.resize(2)
+    enter(fifo, a_ticket(), a_ticket())
+
+    assert fifo.pick(0.0) is not None
+    assert fifo.pick(0.0) is None

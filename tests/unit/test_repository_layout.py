@@ -1,6 +1,7 @@
 import errno
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from inferd.inference.repository.layout import (
     VersionFiles,
     name_problem,
     read_labels,
+    require_unchanged,
     scan,
 )
 from inferd.inference.repository.overrides import materialise
@@ -464,3 +466,34 @@ class TestFilesThatCameByRpc:
     def test_files_that_cannot_be_written_are_a_failed_load(self, tmp_path: Path) -> None:
         with pytest.raises(LoadFailed, match="cannot keep the files of 'm'"):
             materialise("m", {"1/model.onnx": b"", "1/model.onnx/x": b""}, root=tmp_path)
+
+
+@pytest.mark.parametrize("change", ["touched", "grown", "added", "gone"])
+def test_a_version_that_does_not_look_as_it_did_is_not_the_same(
+    repository: Path, change: str
+) -> None:
+    path = write(repository / "m/1/model.onnx")
+    files = models(repository)["m"].versions[1]
+    require_unchanged(files, root=repository)
+
+    match change:
+        case "touched":
+            os.utime(path, ns=(1, 1))
+        case "grown":
+            path.write_text("longer")
+        case "added":
+            write(repository / "m/1/weights.bin")
+        case "gone":
+            path.unlink()
+
+    with pytest.raises(LoadFailed, match="files have changed since it was loaded"):
+        require_unchanged(files, root=repository)
+
+
+def test_a_version_whose_directory_has_gone_says_so(repository: Path) -> None:
+    write(repository / "m/1/model.onnx")
+    files = models(repository)["m"].versions[1]
+    shutil.rmtree(repository / "m")
+
+    with pytest.raises(LoadFailed, match="cannot read 1: No such file or directory"):
+        require_unchanged(files, root=repository)

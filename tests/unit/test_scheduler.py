@@ -360,3 +360,36 @@ def test_a_bad_memory_does_not_keep_everybody_out_for_ever() -> None:
     assert run is not None
     scheduler.finished(40.3, run)
     assert scheduler.admit(40.4, [a_ticket(40.45)]), "it was slow again: the next try can wait"
+
+
+def test_a_scheduler_counts_on_the_instances_that_there_are() -> None:
+    scheduler = a_scheduler(max_batch=1, instances=2)
+    scheduler.resize(1)
+    for _ in range(3):
+        assert scheduler.enter(0.0, a_ticket(1.0)) is None
+    runs = [scheduler.pick(0.0), scheduler.pick(0.0)]
+    assert [run is not None for run in runs] == [True, False]
+
+    scheduler.resize(2)
+
+    assert scheduler.pick(0.0) is not None
+    assert scheduler.pick(0.0) is None
+
+
+def test_with_fewer_instances_fewer_are_let_in() -> None:
+    def let_in(instances: int) -> int:
+        scheduler = a_scheduler(max_batch=1, instances=4)
+        scheduler.resize(instances)
+        tickets = [a_ticket(due=10 * MS) for _ in range(40)]
+        return sum(scheduler.enter(0.0, each) is None for each in tickets)
+
+    assert let_in(1) < let_in(2) < let_in(4)
+
+
+def test_who_waits_can_be_told() -> None:
+    scheduler = a_scheduler()
+    tickets = [a_ticket(2.0), a_ticket(1.5)]
+    for each in tickets:
+        assert scheduler.enter(0.0, each) is None
+
+    assert scheduler.waiting() == [tickets[1], tickets[0]]

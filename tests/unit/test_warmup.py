@@ -23,6 +23,7 @@ from inferd.inference.repository.schema import Warmup, WarmupInput
 from inferd.inference.warmup import (
     ENOUGH_S,
     Sample,
+    as_request,
     made_up,
     of_buckets,
     of_config,
@@ -479,3 +480,19 @@ class TestDecoding:
             decode(b"\xff\xff", self.given, "m")
         with pytest.raises(InvalidRequest):
             decode(b"", self.given, "m")
+
+
+def test_of_a_batch_of_ours_the_first_row_is_a_request() -> None:
+    given = signature(tensor("x", "FP32", -1, 2), max_batch_size=4)
+    batch = Sample("b", {"x": np.arange(8, dtype=np.float32).reshape(4, 2)}, 4, timed=True)
+
+    request = as_request(batch, given)
+
+    assert (request.rows, request.inputs["x"].tolist()) == (1, [[0, 1]])
+
+
+def test_what_somebody_wrote_down_is_a_request_as_it_is() -> None:
+    given = signature(tensor("x", "FP32", -1, 2), max_batch_size=4)
+    written = Sample("w", {"x": np.zeros((3, 2), np.float32)}, 3)
+
+    assert as_request(written, given) is written

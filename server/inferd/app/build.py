@@ -2,18 +2,18 @@
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from inferd.app import redis
 from inferd.app.extensions import extensions
+from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
 from inferd.app.settings import ConfigError
-from inferd.cache import quota
-from inferd.cache.connection import Redis, client
 from inferd.config import Config
 from inferd.inference.assembly import Assembler
 from inferd.inference.loading import Loader
 from inferd.inference.models import Models
 from inferd.inference.permits import CorePermits
-from inferd.oip import grpc_service_pb2
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.admin.service import SERVICE as ADMIN
@@ -37,9 +37,8 @@ from inferd.telemetry.rpc import RpcStatistics
 from inferd.telemetry.statistics import Histogram, LoadStatistics
 from inferd.telemetry.tracing import Tracer
 
-OPEN_INFERENCE = grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-#: Asked by whoever watches a server go: answered until it is gone.
-UNCONDITIONAL = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata")
+if TYPE_CHECKING:
+    from inferd.cache.connection import Redis
 
 clock = time.monotonic
 
@@ -61,7 +60,7 @@ class Parts:
     toolbox: Toolbox
     limits: Limits
     #: None where none is configured.
-    redis: Redis | None
+    redis: "Redis | None"
 
 
 def loader(config: Config) -> Loader:
@@ -82,8 +81,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     loads, rpcs, lag = LoadStatistics(), RpcStatistics(bounds_s), LoopLag()
     faults = FaultPoints(config.faults, clock)
     toolbox = Toolbox(config.resilience, faults, histogram=lambda: Histogram(bounds_s), clock=clock)
-    redis = client(config.redis) if config.redis.url else None
-    limits = _limits(config, toolbox, redis)
+    connected = redis.made(config.redis)
+    limits = _limits(config, toolbox, connected)
     models = Models(
         config.repository,
         loader(config),
@@ -104,7 +103,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         wall_clock=time.time,  # noqa: TID251 - files have times of day
     )
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
-    added = extensions(config.server.services, Host(models, toolbox, redis, clock))
+    host = Host(models, toolbox, connected, config.server.service_options, clock)
+    added = extensions(config.server.services, host)
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
     pipeline = Pipeline(
@@ -121,8 +121,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         *(route for service in added for route in bind(*service)),
         *health.routes(),
     )
-    if unknown := limits.unknown(bound):
-        raise ConfigError(f"{key}: there is no such service or method" for key in unknown)
+    if unknown := [*limits.unknown(bound), *toolbox.unknown()]:
+        raise ConfigError(f"{key}: there is nothing of that name" for key in unknown)
     reflection = Reflection([*described, HEALTH])
     metrics = Metrics(
         lambda: [version.statistics for version in models.statistics()],
@@ -149,13 +149,11 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         faults=faults,
         toolbox=toolbox,
         limits=limits,
-        redis=redis,
+        redis=connected,
     )
 
 
-def _limits(config: Config, toolbox: Toolbox, redis: Redis | None) -> Limits:
+def _limits(config: Config, toolbox: Toolbox, connected: "Redis | None") -> Limits:
     shared = any(each.shared for each in config.resilience.rate_limits)
-    together = None
-    if redis is not None and shared:
-        together = quota.counting(redis, toolbox.dependency(quota.NAME, quota.GUARDED_AS))
+    together = redis.counting(connected, toolbox) if shared else None
     return Limits(config.resilience, clock=clock, together=together)

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterable
 
 from inferd.app.settings import ConfigError
+from inferd.resilience.endpoint import BadCascade
 from inferd.services.extension import Extension, Host, Service
 
 KEY = "server.services"
@@ -12,9 +13,12 @@ KEY = "server.services"
 def extensions(names: Iterable[str], host: Host) -> list[Service]:
     """Return the services that the functions of these names make.
 
-    Raises `ConfigError` naming what is not there.
+    Raises `ConfigError` naming what is not there, or does not fit the configured cascades.
     """
-    return [service for name in names for service in _found(name)(host)]
+    try:
+        return [service for name in names for service in _found(name)(host)]
+    except BadCascade as error:
+        raise ConfigError([f"resilience.cascades: {error}"]) from error
 
 
 def _found(name: str) -> Extension:

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple, NoReturn
 from inferd.app.settings import ConfigError
 from inferd.config import Config, Log
 from inferd.oip import grpc_service_pb2
+from inferd.services.health import SERVICE as HEALTH
+from inferd.services.reflection import V1, V1ALPHA
 from inferd.transport import sockets
 from inferd.transport.envoy import launch
 from inferd.transport.envoy.bootstrap import bootstrap, described, printed
@@ -20,7 +22,10 @@ from inferd.transport.envoy.bootstrap import bootstrap, described, printed
 APPLICATION = "inferd.app.hosted:application"
 CONFIG = "config.json"
 #: What there is in JSON, too, where that is wanted.
-SERVICES = (grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],)
+OPEN_INFERENCE = grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+SERVICES = (OPEN_INFERENCE,)
+#: Asked by whoever watches a server go: answered until it is gone, and however much it has to do.
+UNCONDITIONAL = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata")
 
 _CONSOLE = "%H:%M:%S.%e %-7l envoy.%n %v"
 _JSON = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "logger": "envoy.%n", "message": "%j"}'
@@ -75,6 +80,10 @@ def _bootstrap(config: Config, directory: Path) -> dict[str, object]:
         admin=launch.admin_socket(directory),
         descriptors=described(SERVICES),
         services=[service.full_name for service in SERVICES],
+        unconditional=[
+            *(f"/{OPEN_INFERENCE.full_name}/{name}" for name in UNCONDITIONAL),
+            *(f"/{service.full_name}/" for service in (HEALTH, V1, V1ALPHA)),
+        ],
     )
 
 

@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 from inferd import __version__
+from inferd.app import redis
 from inferd.app.admin import serving_admin
 from inferd.app.announce import announcement
 from inferd.app.build import Parts, build
@@ -24,7 +25,6 @@ from inferd.app.faults import breaking
 from inferd.app.logs import Logs, logging_to
 from inferd.app.signals import StopSignal, received_on_loop
 from inferd.app.tracing import tracing
-from inferd.cache.connection import close
 from inferd.config import Config, Server
 from inferd.errors import InferdError, LoadFailed
 from inferd.inference.repository.layout import scan
@@ -154,8 +154,7 @@ async def serve(
                 await _leave(config, parts)
         finally:
             parts.open_inference.close()
-            if parts.redis is not None:
-                await close(parts.redis)
+            await redis.closed(parts.redis)
     log.info("stopped")
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from inferd.cache.connection import client
+from inferd.app import redis
 from inferd.config import Config
 
 PREFIX = "INFERD__"
@@ -41,8 +41,7 @@ def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[s
     _read_schedule(merged)
     try:
         config = Config.model_validate(merged)
-        if config.redis.url:
-            client(config.redis)
+        redis.made(config.redis)
     except ValidationError as error:
         raise ConfigError(_described(error)) from error
     except ValueError as error:

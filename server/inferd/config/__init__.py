@@ -5,7 +5,7 @@ files and the environment is `inferd.app`'s business.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -52,6 +52,8 @@ class Server(Section):
 
     services: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
     """Services of your own, as `module:function`; docs/resilience.md says how to write one."""
+    service_options: dict[str, Any] = Field(default_factory=dict)
+    """What they want to be told, as they name it."""
     name: str = "inferd"
     """What `ServerMetadata` says. Clients that insist on Triton can have `triton`."""
     host: str = "127.0.0.1"

@@ -180,14 +180,16 @@ class Outliers(Section):
 
     enabled: bool = True
     consecutive_failures: Count = 5
-    """Runs in a row without a single right answer."""
+    """Runs in a row without a single right answer, though not for what was asked."""
     hung_factor: Annotated[float, Field(gt=1)] = 20.0
     """A run that takes this many times as long as predicted hangs,"""
     hung_min_ms: Positive = 1000.0
     """if it has taken this long, too."""
     rebuild_s: Positive = 0.2
-    """Between ejection and the first attempt to rebuild it; twice as long each time that fails."""
+    """Between ejection and the first attempt to rebuild it; twice as long each time that fails,
+    up to ten times what it takes to build it."""
     rebuild_max_s: Positive = 30.0
+    """But never longer than this."""
 
 
 class Resilience(Section):

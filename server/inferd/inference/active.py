@@ -51,7 +51,6 @@ class Active:
         if now < self._hung_at + HELD_UP_S:
             return True
         self._hung_at = now + self._limit_s
-        self.wake_at = min(self.wake_at, self._hung_at)
         return False
 
     def fail(self, why: str) -> None:

@@ -10,6 +10,7 @@ from inferd.config.resilience import Resilience
 from inferd.deadline import Clock
 from inferd.errors import LoadFailed
 from inferd.inference.batcher import Batcher, BatchTracer
+from inferd.inference.control import Control
 from inferd.inference.faulty import Point
 from inferd.inference.finite import FiniteOutputs
 from inferd.inference.instances import Instances, Thread
@@ -85,7 +86,7 @@ class Assembler:
             statistics,
             Outliers(self._resilience.outliers),
             trial=loaded.trial,
-            outputs=tuple(tensor.name for tensor in loaded.signature.outputs),
+            outputs=_outputs(loaded),
             latency=loaded.latency,
             session_bytes=loaded.session_bytes,
             build=self._builder(source, loaded, another),
@@ -148,13 +149,20 @@ class Assembler:
         self, source: Source, loaded: Loaded, index: int, session: Session, cores: Cores
     ) -> Worker:
         """Return an instance on a thread of its own, or raise `LoadFailed`."""
+        finite = None
+        if loaded.config.options.finite_outputs:
+            finite = FiniteOutputs(loaded.signature)
+        packing, clock = loaded.packing, self._clock
         try:
             return Worker(
                 f"{source.name}/{source.number}#{index}",
                 session,
-                self._clock,
-                packing=loaded.packing,
-                finite=FiniteOutputs(loaded.signature) if _must_be_finite(loaded) else None,
+                clock,
+                packing=packing,
+                finite=finite,
+                control=Control(
+                    loaded.trial, _outputs(loaded), packing=packing, finite=finite, clock=clock
+                ),
                 points=self._points_of(source, index),
                 niceness=self._niceness,
                 cores=cores[:1],
@@ -193,8 +201,8 @@ def _places(loaded: Loaded) -> list[tuple[Session, Placement, Cores]]:
     ]
 
 
-def _must_be_finite(loaded: Loaded) -> bool:
-    return loaded.config.options.finite_outputs
+def _outputs(loaded: Loaded) -> tuple[str, ...]:
+    return tuple(tensor.name for tensor in loaded.signature.outputs)
 
 
 def _threads(loaded: Loaded) -> int:

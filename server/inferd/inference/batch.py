@@ -38,7 +38,7 @@ class Runner(Protocol):
 
 
 class Poison(ModelFailed):
-    """The model fails at this input, and not at others that were run with it."""
+    """The model fails at this input, and not at others that were run with it, or after it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +57,7 @@ class Batch:
     padding: int = 0
     #: Whether it ran in one piece, so that its time says something.
     clean: bool = True
-    #: Whether nobody in it got a right answer.
+    #: Whether nobody in it got a right answer, and nobody knows better.
     failed: bool = False
     #: Whether it was told to end: nobody waits for it any more.
     stopped: bool = False
@@ -98,10 +98,16 @@ class Batch:
 
     def _judge(self, results: list[Tensors | ModelFailed]) -> None:
         """Take the results. Where only some failed, it was their input."""
+        self.results = results
         self.failed = all(isinstance(result, ModelFailed) for result in results)
+        if not self.failed:
+            self.acquit()
+
+    def acquit(self) -> None:
+        """Say of those who failed that their own input was to blame, and not the model."""
+        self.failed = False
         self.results = [
-            Poison(str(each)) if isinstance(each, ModelFailed) and not self.failed else each
-            for each in results
+            Poison(str(each)) if isinstance(each, ModelFailed) else each for each in self.results
         ]
 
     def fail(self, error: ModelFailed, now: float) -> None:

@@ -137,32 +137,30 @@ class Batcher:
 
     # -- instances come and go ---------------------------------------------------------
 
-    def take_out(self, instance: Instance) -> None:
-        """Do without an instance, which has nothing to do. Without any, nobody need wait."""
-        if instance in self._idle:
-            self._idle.remove(instance)
+    def _take_out(self, instance: Instance, why: str) -> None:
+        """Do without an instance, which is not idle. Without any, nobody need wait."""
         self._wary = True
         self._resize(-1)
+        self._watch.replace(instance, why)
         if not self._statistics.instances and self._refusal is None:
             self._refusal = self._watch.absence
-            for ticket in self._scheduler.waiting():
-                self._scheduler.cancel(ticket)
-                request = cast(Request, ticket)
-                if not request.gone:
-                    request.future.set_exception(self._refusal())
+            self._send_away()
         if not self._idle:
             self._let_pass()
-        self._notice_drained()
+
+    def _send_away(self) -> None:
+        """Tell all who wait that nobody serves."""
+        for ticket in self._scheduler.waiting():
+            self._scheduler.cancel(ticket)
+            request = cast(Request, ticket)
+            if not request.gone:
+                request.future.set_exception(self._watch.absence())
 
     def put_in(self, instance: Instance) -> None:
         """Have a new instance serve, too."""
         self._resize(+1)
         if self._refusal == self._watch.absence:
             self._refusal = None
-        self.put_back(instance)
-
-    def put_back(self, instance: Instance) -> None:
-        """Have an instance serve again that was only looked at."""
         self._idle.append(instance)
         self.look()
 
@@ -259,20 +257,22 @@ class Batcher:
         if active not in self._active:
             return  # it was taken for hung, and nobody waits for it any more
         self._active.remove(active)
-        if self._passes(active.instance, active.batch):
-            self._idle.append(active.instance)
+        self._idle.append(active.instance)
         self._give_back(active.permits)
+        self._note(active.instance, active.batch)
         self._settle(active.run, active.batch)
         self._look(self._clock())
 
-    def _passes(self, instance: Instance, batch: Batch) -> bool:
-        """Whether an instance may have another batch after this one."""
+    def _note(self, instance: Instance, batch: Batch) -> None:
+        """Tell the watch how a run went, and do without the instance if it says so."""
         failed = batch.failed
         if not (failed or self._wary) or (failed and batch.stopped):
-            return True
+            return
         passes = self._watch.passes(instance, good=not failed)
         self._wary = not self._watch.all_well
-        return passes
+        if not passes:
+            self._idle.remove(instance)
+            self._take_out(instance, str(batch.results[0]))
 
     # -- the short way: no thread, and for those who come alone no queue --------------
 
@@ -308,7 +308,7 @@ class Batcher:
         request.run_began, request.run_ended = batch.assembled, batch.computed
         result = batch.results[0]
         if isinstance(result, ModelFailed):
-            raise ModelFailed(str(result))
+            raise type(result)(str(result))
         return result
 
     def _run_on_loop(self, requests: Sequence[Request]) -> Batch:
@@ -317,8 +317,7 @@ class Batcher:
         self._never = self._never or instance.stopper()
         batch = Batch(requests, self._never)
         instance.run_here(batch)
-        if not self._passes(instance, batch):
-            self._idle.remove(instance)
+        self._note(instance, batch)
         return batch
 
     # -- what came of it ------------------------------------------------------------
@@ -404,8 +403,9 @@ class Batcher:
         """Answer the members of running batches who are about to be late; give up what hangs."""
         for active in self._active[:]:
             if active.wake_at <= now:
+                hangs = active.hangs(now)
                 active.expire(now)
-                if active.hangs(now):
+                if hangs:
                     self._give_up(active, now)
 
     def _give_up(self, active: Active, now: float) -> None:
@@ -416,8 +416,7 @@ class Batcher:
         took_s = now - active.run.picked_at
         self._statistics.wasted(took_s)
         active.fail(f"the model did not answer within {took_s * 1e3:.0f} ms and was given up")
-        self.take_out(active.instance)
-        self._watch.hung(active.instance)
+        self._take_out(active.instance, "a run hung")
 
     def _stop_if_deserted(self, request: Request) -> None:
         for active in self._active:

@@ -1,18 +1,17 @@
 """The instances of one model version: who serves, who was taken out, who is being built anew.
 
-An instance that is suspect, because nobody got a right answer from its last runs, is tried with an
-input that it has answered before: one caller's poison is no fault of the model. If it fails at
-that, too, or a run of it hangs, it goes for good. Its successor is a new session that runs every
-size before it serves, as after a load, and then the same trial, on its own thread.
+An instance that fails run after run goes, and so does one whose run hangs; inputs that the model
+fails at are no fault of it (`control` tells). The successor is a new session that runs every size
+before it serves, as after a load, and then a trial on its own thread.
 
 What is decided is decided in `inferd.resilience.outliers`; here are the waits.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from inferd.deadline import Clock
 from inferd.errors import LoadFailed, ModelFailed, NotReady
@@ -52,14 +51,8 @@ Build = Callable[[int], Awaitable[Thread]]
 class Service(Protocol):
     """Where instances serve: a `Batcher`."""
 
-    def take_out(self, instance: Instance) -> None:
-        """Do without an instance."""
-
     def put_in(self, instance: Instance) -> None:
         """Have a new instance serve, too."""
-
-    def put_back(self, instance: Instance) -> None:
-        """Have an instance serve again that was only looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +97,10 @@ class Instances:
         changed: Callable[[], None],
         clock: Clock,
     ) -> None:
-        """Try suspects with `trial`, a request that the model is known to answer.
+        """Try successors with `trial`, a request that the model is known to answer.
 
-        `points` are where any of them can be broken on purpose.
-
-        `changed` is called when the first instance is there again, or the last has gone.
+        `points` are where any of them can be broken on purpose; `changed` is called when the last
+        instance has gone, or the first is back.
         """
         self._seats = [_Seat(index, thread) for index, thread in enumerate(threads)]
         self._statistics = statistics
@@ -125,7 +117,8 @@ class Instances:
         #: One is built at a time: whoever serves needs the cores.
         self._building = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._retry_at = 0.0
+        #: When somebody will be built next, and how long that took last.
+        self._retry_at = self._build_s = 0.0
         self._count_memory()
 
     def listing(self) -> list[InstanceState]:
@@ -168,18 +161,27 @@ class Instances:
         return self._outliers.limit_s(predicted_s)
 
     def passes(self, instance: Instance, *, good: bool) -> bool:
-        """Note a run; whether another may follow. If not, the instance is tried."""
-        seat = self._seat_of(instance)
-        if not self._outliers.ran(seat.index, good=good):
-            return True
-        self._begin(self._try(seat, instance), seat)
-        return False
+        """Note a run; whether another may follow."""
+        return not self._outliers.ran(self._seat_of(instance).index, good=good)
 
-    def hung(self, instance: Instance) -> None:
-        """Replace an instance whose run took too long, and may never end."""
+    def replace(self, instance: Instance, why: str) -> None:
+        """Let an instance go, and build a successor."""
         seat = self._seat_of(instance)
-        self._eject(seat, "a run hung")
-        self._begin(self._replace(seat), seat)
+        log.warning("%s#%d is taken out of service: %s", self._name, seat.index, why)
+        if seat.thread is not None:
+            seat.thread.leave()
+        seat.thread, seat.why = None, why
+        seat.ejections += 1
+        self._statistics.ejections += 1
+        self._count_memory()
+        name = f"instance {self._name}#{seat.index}"
+        task = asyncio.get_running_loop().create_task(
+            self._replace(seat, self._pause_s(seat)), name=name
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if not self._statistics.instances:
+            self._changed()
 
     def absence(self) -> NotReady:
         """Return why nobody serves."""
@@ -190,7 +192,7 @@ class Instances:
             retry_after_s=rest_s if rest_s > 0 else None,
         )
 
-    # -- trials and successors -----------------------------------------------------------
+    # -- successors ----------------------------------------------------------------------
 
     def _count_memory(self) -> None:
         """Tell what the sessions take. One that hangs may still be there, and does not count."""
@@ -200,39 +202,14 @@ class Instances:
     def _seat_of(self, instance: Instance) -> _Seat:
         return next(seat for seat in self._seats if seat.thread is instance)
 
-    def _begin(self, work: Coroutine[Any, Any, None], seat: _Seat) -> None:
-        name = f"instance {self._name}#{seat.index}"
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _pause_s(self, seat: _Seat) -> float:
+        pause_s = self._outliers.pause_s(seat.index, self._build_s)
+        self._retry_at = self._clock() + pause_s
+        return pause_s
 
-    async def _try(self, seat: _Seat, instance: Instance) -> None:
-        """Let a suspect serve on if it does well with a good input."""
-        problem = await self._problem(instance)
-        if not problem:
-            self._outliers.acquitted(seat.index)
-            self.service.put_back(instance)
-            return
-        self.service.take_out(instance)
-        self._eject(seat, problem)
-        await self._replace(seat)
-
-    def _eject(self, seat: _Seat, why: str) -> None:
-        log.warning("%s#%d is taken out of service: %s", self._name, seat.index, why)
-        if seat.thread is not None:
-            seat.thread.leave()
-        seat.thread, seat.why = None, why
-        seat.ejections += 1
-        self._count_memory()
-        self._statistics.ejections += 1
-        if not self._statistics.instances:
-            self._changed()
-
-    async def _replace(self, seat: _Seat) -> None:
+    async def _replace(self, seat: _Seat, pause_s: float) -> None:
         """Build a successor, after a pause, until one does well."""
         while True:
-            pause_s = self._outliers.pause_s(seat.index)
-            self._retry_at = self._clock() + pause_s
             await asyncio.sleep(pause_s)
             async with self._building:
                 problem = await self._successor(seat)
@@ -241,9 +218,11 @@ class Instances:
             if problem != seat.why:
                 log.warning("%s#%d cannot be rebuilt: %s", self._name, seat.index, problem)
             seat.why = problem
+            pause_s = self._pause_s(seat)
 
     async def _successor(self, seat: _Seat) -> str:
         """Put a new instance into service, or return why there is none."""
+        began = self._clock()
         try:
             thread = await self._build(seat.index)
         except LoadFailed as failure:
@@ -251,6 +230,8 @@ class Instances:
         except Exception as error:
             log.exception("rebuilding %s#%d", self._name, seat.index)
             return f"{type(error).__name__} while rebuilding; see the log"
+        finally:
+            self._build_s = self._clock() - began
         try:
             problem = await self._problem(thread)
             if not problem:

@@ -27,7 +27,6 @@ from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.request import Inputs, Request, Tensors
 from inferd.inference.scheduling import LatencyModel, Policy
 from inferd.inference.standing import standing_of
-from inferd.resilience.blame import Blame
 from inferd.resilience.breaker import Breaker
 from inferd.resilience.outcome import Outcome
 from inferd.runtime.signature import Signature
@@ -97,7 +96,6 @@ class ModelVersion:
         self._batcher = batcher
         self.instances = instances
         self.breaker = breaker
-        self._blame = Blame()
         self._default_deadline_s = default_deadline_s
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -163,7 +161,6 @@ class ModelVersion:
             level = self._level(priority)
             deadline, yields_at = self._limited(deadline, level, timeout_s, now)
         weight, caller, retried = standing_of(call.metadata)
-        asker = caller or call.peer
         wanted = tuple(outputs) or self._all_outputs
         parts = (rows,) if rows <= self._max_rows else self._parts(rows)
         requests = [
@@ -193,7 +190,7 @@ class ModelVersion:
             now = self._clock()
             _require_in_time(now, deadline)
         except BaseException as error:
-            self.breaker.settle(permit, self._outcome(error, asker), 0.0, self._clock())
+            self.breaker.settle(permit, _outcome(error), 0.0, self._clock())
             self._give_up(requests)
             self._count(error, call)
             first = requests[0]
@@ -203,8 +200,6 @@ class ModelVersion:
             raise
         last = requests[-1]
         self.breaker.settle(permit, Outcome.SUCCESS, last.run_ended - last.run_began, now)
-        if not self._blame.nobody:
-            self._blame.answered(asker)
         self._record(requests, rows, call, now)
         return _with_bytes(result) if self._text_out else result
 
@@ -218,16 +213,6 @@ class ModelVersion:
     def _leave_alone(self, now: float) -> NoReturn:
         text = f"'{self.name}' version {self.version} has failed too often of late"
         raise CircuitOpen(text, retry_after_s=self.breaker.retry_after(now))
-
-    def _outcome(self, error: BaseException, caller: str) -> Outcome:
-        """Return what a call without an answer says about the model: as a rule, nothing.
-
-        Refusals, deadlines and callers who leave do not. Nor does an input that the model fails
-        at while others do well, or a caller who sends nothing else.
-        """
-        if not isinstance(error, ModelFailed) or isinstance(error, Poison):
-            return Outcome.IGNORED
-        return Outcome.IGNORED if self._blame.is_callers(caller) else Outcome.FAILURE
 
     def _at_once(self, request: Request, inputs: Inputs) -> Tensors | None:
         """Return the answer to a request, or None: then it is queued, and its future gets it.
@@ -358,6 +343,16 @@ class ModelVersion:
                 ("return", now - last.run_ended),
             ]
             call.trailing += _whereabouts(first, now)
+
+
+def _outcome(error: BaseException) -> Outcome:
+    """Return what a call without an answer says about the model: as a rule, nothing.
+
+    Refusals, deadlines and callers who leave do not; nor does an input that the model fails at
+    while it does well otherwise.
+    """
+    failed = isinstance(error, ModelFailed) and not isinstance(error, Poison)
+    return Outcome.FAILURE if failed else Outcome.IGNORED
 
 
 def _require_in_time(now: float, deadline: Deadline) -> None:

@@ -36,13 +36,10 @@ class Watch(Protocol):
         """Return how long a run may take that was predicted to take so long."""
 
     def passes(self, instance: Instance, *, good: bool) -> bool:
-        """Note a run, good if anybody got a right answer; whether another may follow.
+        """Note a run, not good if the model failed; whether the instance may have another."""
 
-        If not, the instance is the watch's, which gives it back or not.
-        """
-
-    def hung(self, instance: Instance) -> None:
-        """Take over an instance whose run took too long, and may never end."""
+    def replace(self, instance: Instance, why: str) -> None:
+        """Find a successor for an instance that has been taken out."""
 
     def absence(self) -> NotReady:
         """Return why nobody serves."""
@@ -62,7 +59,7 @@ class Nobody:
         """Return true, whatever happened."""
         return True
 
-    def hung(self, instance: Instance) -> None:
+    def replace(self, instance: Instance, why: str) -> None:
         """Do nothing: it does not come to that."""
 
     def absence(self) -> NotReady:

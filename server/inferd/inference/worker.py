@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from inferd.deadline import Clock
 from inferd.errors import ModelFailed
 from inferd.inference.batch import Batch, Runner, Stopper
+from inferd.inference.control import Control
 from inferd.inference.faulty import Faulty, Point, any_broken
 from inferd.inference.finite import FiniteOutputs
 from inferd.inference.packing import ROWS, Packing
@@ -33,14 +34,17 @@ class Worker:
         *,
         packing: Packing = ROWS,
         finite: FiniteOutputs | None = None,
+        control: Control | None = None,
         points: Collection[Point] = (),
         niceness: int = 0,
         cores: Collection[int] = (),
     ) -> None:
         """`cores` are those that the thread is kept to; empty: any.
 
-        With `finite`, answers must be. `points` are where it can be broken on purpose.
+        With `finite`, answers must be. `control` tells a model that fails from poison. `points`
+        are where it can be broken on purpose.
         """
+        self._control = control
         self._finite = finite
         self._points = points
         self._niceness = niceness
@@ -79,6 +83,8 @@ class Worker:
             log.exception("a batch of %d failed", len(batch.requests))
             error = ModelFailed("the model could not be run; the server's log says why")
             batch.fail(error, self._clock())
+        if batch.failed and self._control and self._control.passes(runner, batch.stop):
+            batch.acquit()
 
     def leave(self) -> None:
         """Let the thread end after its last batch, whenever that will be."""

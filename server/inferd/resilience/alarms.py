@@ -21,7 +21,7 @@ EARLY_S = 1 / PER_S
 class Alarmed(Protocol):
     """Whoever waits for a point in time. Told apart by identity."""
 
-    def ring(self, now: float) -> None:
+    def ring(self) -> None:
         """Act: the time has come. Must not raise."""
 
 
@@ -65,12 +65,11 @@ class Alarms:
 
     def _ring(self) -> None:
         # If early: act as if it were time, or the loop would spin until then.
-        now = max(self._clock(), self._timer_at / PER_S)
-        now_ms = int(now * PER_S)
+        now_ms = max(int(self._clock() * PER_S), self._timer_at)
         self._timer, self._timer_at = None, math.inf
         order, due = self._order, self._due
         while order and (order[0] <= now_ms or not due[order[0]]):
             for whom in tuple(due.pop(heappop(order))):
-                whom.ring(now)
+                whom.ring()
         if order and order[0] < self._timer_at:
             self._arm(order[0])

@@ -35,7 +35,7 @@ class Attempt(Generic[Value]):
         #: What there is instead of the attempt's own, once it `was_answered`.
         self.answer: Value
 
-    def ring(self, now: float) -> None:
+    def ring(self) -> None:
         """Cut it short: the time is up."""
         self._cut_short()
 
@@ -83,7 +83,7 @@ class Hedged(Attempt[Value]):
         #: Whether the first attempt has.
         self._ended = False
 
-    def ring(self, now: float) -> None:
+    def ring(self) -> None:
         """Begin the second attempt; when the time is up, cut both short."""
         begin, self._begin = self._begin, None
         if begin is None:

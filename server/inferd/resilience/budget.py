@@ -77,8 +77,7 @@ class Budgets:
         rung = stage.rungs[at]
         left_s = deadline - self._guard_s - now
         budget_s = left_s - rung.kept_back_s
-        if budget_s > rung.cap_s:
-            budget_s = rung.cap_s
+        budget_s = min(budget_s, rung.cap_s)
         if budget_s < rung.needs_s or budget_s <= 0:
             budget_s = self._in_need(stage, at, budget_s, left_s)
         rung.last_s = budget_s

@@ -26,8 +26,7 @@ DROP_FACTOR = 0.5
 LEAST_SAMPLES, MOST_SAMPLES = 10, 64
 """Answers from which the time of one is told; between the two, as many as the limit."""
 ALL_WAITING = 0.9
-"""Where half as many calls take not much more than half the time, half as many are too many still:
-not much more is where it is nearer to twice as fast than this share."""
+"""Calls of a trial answered sooner by this share of what they are fewer have waited, too."""
 FIRST_TRIAL, LAST_TRIAL_S = 20, 10.0
 """Between two trials: so many answers' time at first, twice as long each time that one finds
 nothing wrong, and never longer than that."""

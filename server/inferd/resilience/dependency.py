@@ -39,6 +39,9 @@ LEAST_S = 0.0005
 SHARES: Mapping[str, float] = {Criticality.SHEDDABLE_PLUS: 0.8, Criticality.SHEDDABLE: 0.6}
 """The part of the limit that such calls may fill; the rest is for those who matter more."""
 
+# Looked up once: an enum's members take long to find.
+_SUCCESS, _FAILURE, _IGNORED = Outcome.SUCCESS, Outcome.FAILURE, Outcome.IGNORED
+
 
 class Observes(Protocol):
     """A histogram."""
@@ -122,7 +125,7 @@ class Dependency:
     def verdict(self, error: BaseException, had_s: float) -> Outcome:
         """Return what a failed attempt that had `had_s` seconds says about the dependency."""
         if isinstance(error, TimedOut | TimeoutError) and had_s - EARLY_S < self.enough_s:
-            return Outcome.IGNORED  # it could not have been done in that time anyway
+            return _IGNORED  # it could not have been done in that time anyway
         return outcome_of(error)
 
     def retry_wait_s(self, error: Exception, failures: int, left_s: float) -> float | None:
@@ -131,7 +134,7 @@ class Dependency:
         if failures >= retry.attempts or isinstance(error, TimedOut):
             return None
         told_s = error.retry_after_s if isinstance(error, InferdError) else None
-        if outcome_of(error) is not Outcome.FAILURE or (told_s or 0.0) < 0:
+        if outcome_of(error) is not _FAILURE or (told_s or 0.0) < 0:
             return None
         wait_s = retry.backoff_ms / 1000 * 2.0 ** (failures - 1) * (0.5 + self._random())
         wait_s = max(wait_s, told_s or 0.0)
@@ -171,7 +174,9 @@ class Guarded(Generic[P, Value]):
         """Call the function, within the deadline and what the dependency is good for."""
         it = self.dependency
         began = it.clock()
-        until = min(deadline.at, began + it.timeout_s)
+        timely = deadline.at - began <= it.timeout_s
+        within = deadline if timely else Deadline(began + it.timeout_s)
+        until = within.at
         if until - began < LEAST_S:
             raise it.refuse(NoBudget(f"no time is left to ask {it.name}"))
         breaker, limit = it.breaker, it.limit
@@ -179,12 +184,11 @@ class Guarded(Generic[P, Value]):
         if not permit:
             raise it.refuse(CircuitOpen(_LEFT_ALONE, retry_after_s=breaker.retry_after(began)))
         if not limit.acquire(1.0 if CRITICALITY not in call.metadata else _share(call)):
-            breaker.settle(permit, Outcome.IGNORED, 0.0, began)
+            breaker.settle(permit, _IGNORED, 0.0, began)
             raise it.refuse(Saturated(_TOO_MANY))
-        within = deadline if until == deadline.at else Deadline(until)
         attempt = self._attempt(call, within, began, args, kwargs)
         run = self._function if it.fault.fault is None else self._through_fault
-        outcome, ended = Outcome.IGNORED, "cancelled"
+        outcome, ended = _IGNORED, "cancelled"
         try:
             try:
                 value = await run(call, within, *args, **kwargs)
@@ -198,14 +202,14 @@ class Guarded(Generic[P, Value]):
             it.unanswered[ended] += 1
             raise
         else:
-            outcome, ended = Outcome.SUCCESS, "ok"
+            outcome, ended = _SUCCESS, "ok"
             return value
         finally:
             attempt.end()
             now = it.clock()
             breaker.settle(permit, outcome, now - began, now)
             limit.release(outcome, now - began, now)
-            if outcome is Outcome.SUCCESS:
+            if outcome is _SUCCESS:
                 it.learn(now - began)
             if call.span is not None:
                 cast(Traced, call.span).child(it.name, began, now, ended)

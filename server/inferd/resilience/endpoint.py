@@ -42,6 +42,10 @@ Way = Callable[Concatenate[Call, Deadline, P], Coroutine[Any, Any, Value | Stale
 """What a rung does, guarded or not: `async (call, deadline, ...) -> value`."""
 
 
+class BadCascade(ValueError):
+    """A cascade has not the stages or rungs that its service has."""
+
+
 class Endpoint:
     """The stages of one method, and how they fared. Lives on the event loop."""
 
@@ -57,6 +61,8 @@ class Endpoint:
         self.method = method
         self.cascade = cascade
         self.budgets = Budgets(cascade)
+        #: Stages of the cascade that nobody has asked for.
+        self.idle = set(self.budgets.stages)
         #: Answers that were degraded, by stage, source and reason.
         self.degraded: Counter[tuple[str, str, str]] = Counter()
         self.clock = clock
@@ -67,7 +73,7 @@ class Endpoint:
     def stage(self, name: str, **ways: Way[P, Value]) -> "Stage[P, Value]":
         """Return a stage of the cascade, with a way for each of its rungs, by name.
 
-        Raises `ValueError` where the names are not those of the configuration.
+        Raises `BadCascade` where the names are not those of the configuration.
         """
         return Stage(self, *self._declared(name, ways, optional=False))
 
@@ -80,16 +86,17 @@ class Endpoint:
     ) -> tuple[StageBudget, list[tuple[float, Way[P, Value]]]]:
         if name not in self.budgets.stages:
             known = ", ".join(self.budgets.stages)
-            raise ValueError(f"{self.method} has no stage {name}; there are {known}")
+            raise BadCascade(f"{self.method} has no stage {name}; there are {known}")
         declared = next(stage for stage in self.cascade.stages if stage.name == name)
         if declared.optional is not optional:
             must = "must" if optional else "cannot"
-            raise ValueError(f"stage {name} of {self.method} {must} be optional")
+            raise BadCascade(f"stage {name} of {self.method} {must} be optional")
         if unknown := {rung.name for rung in declared.ladder} - set(ways):
             known = ", ".join(ways)
-            raise ValueError(
+            raise BadCascade(
                 f"stage {name} of {self.method} has no rung {min(unknown)}; there are {known}"
             )
+        self.idle.discard(name)
         rungs = [(rung.up_to_load, ways[rung.name]) for rung in declared.ladder]
         return self.budgets.stages[name], rungs
 

@@ -1,16 +1,20 @@
-"""Which instances of a model version are suspect, which hang, and when to try again with them.
+"""Which instances of a model version must go, which hang, and when to build them anew.
 
-An instance is suspect after so many runs in a row in which nobody got a right answer. That may be
-its fault, or that of whoever asks: so a suspect is tried with an input that is known to be good,
-and only who fails at that must go. A run hangs when it takes many times as long as predicted.
+An instance must go after so many failed runs in a row. A run fails when nobody in it gets a right
+answer, though what they sent is not to blame. It hangs when it takes many times as long as
+predicted.
 
-Whoever had to go is built anew, after a pause that grows each time; an instance that has served
-somebody since has made a new beginning.
+Whoever had to go is built anew after a pause, which grows each time; an instance that has served
+somebody since has made a new beginning. What is quickly built is often tried: an outage must not
+last much longer than its cause.
 """
 
 import math
 
 from inferd.config.resilience import Outliers as Config
+
+PAUSE_PER_BUILD = 10
+"""A pause need not be longer than so many times what it takes to build: attempts are cheap then."""
 
 
 class Outliers:
@@ -37,10 +41,7 @@ class Outliers:
         return max(self._factor * predicted_s, self._least_s) if self._enabled else math.inf
 
     def ran(self, index: int, *, good: bool) -> bool:
-        """Note a run, and return whether the instance is suspect now.
-
-        Good is a run in which anybody got a right answer.
-        """
+        """Note a run, and return whether the instance must go."""
         if good:
             self._failures.pop(index, None)
             self._attempts.pop(index, None)
@@ -48,15 +49,12 @@ class Outliers:
         failures = self._failures[index] = self._failures.get(index, 0) + 1
         return self._enabled and failures >= self._most
 
-    def acquitted(self, index: int) -> None:
-        """Note that a suspect did well with a good input: what it was asked was to blame."""
-        self._failures.pop(index, None)
-
-    def pause_s(self, index: int) -> float:
-        """Return how long to wait before the next attempt to build an instance anew."""
+    def pause_s(self, index: int, build_s: float) -> float:
+        """Return how long to wait before an attempt to build an instance, which takes so long."""
         self._failures.pop(index, None)
         attempts = self._attempts.get(index, 0)
         self._attempts[index] = attempts + 1
-        if attempts >= math.log2(self._longest_pause_s / self._pause_s):
-            return self._longest_pause_s
+        longest_s = min(self._longest_pause_s, max(self._pause_s, PAUSE_PER_BUILD * build_s))
+        if attempts >= math.log2(longest_s / self._pause_s):
+            return longest_s
         return self._pause_s * 2.0**attempts

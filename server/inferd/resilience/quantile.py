@@ -27,6 +27,7 @@ _BINS_BELOW_1 = -log(LOWEST_S) * _BINS_PER_E
 _LAST = ceil(log(HIGHEST_S) * _BINS_PER_E + _BINS_BELOW_1) - 1
 _GROWTH: float = 2 ** (BATCH / HALF_LIFE)
 _HEAVY = 1e100
+_NOTHING = 1e-9
 
 
 class LiveQuantile:
@@ -81,6 +82,8 @@ class LiveQuantile:
         self._folded += BATCH
         self._total += weight * BATCH
         self._weight = weight * _GROWTH
+        while bins[self._top] < self._total * _NOTHING:
+            self._top -= 1
         recent.clear()
         self._known.clear()
         if self._weight > _HEAVY:

@@ -69,7 +69,6 @@ class RateLimit:
         for generation in (shard.young, shard.old):
             if number in generation:
                 generation[number] -= self.interval_s
-                return
 
 
 class _Shard:

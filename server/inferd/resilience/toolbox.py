@@ -77,4 +77,9 @@ class Toolbox:
                 for method in self._config.cascades
                 if method not in self.endpoints
             ),
+            *(
+                f"resilience.cascades.{method}.stages.{stage}"
+                for method, endpoint in self.endpoints.items()
+                for stage in sorted(endpoint.idle)
+            ),
         ]

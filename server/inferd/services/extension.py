@@ -8,16 +8,18 @@ there is to serve:
         return [Service(ranking_pb2.DESCRIPTOR.services_by_name["Ranking"], Ranking(host))]
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from inferd.cache.connection import Redis
 from inferd.deadline import Clock
 from inferd.inference.models import Models
 from inferd.resilience.toolbox import Toolbox
+
+if TYPE_CHECKING:  # it takes a while to import, and most servers have none
+    from inferd.cache.connection import Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class Host:
     #: Guards for what can be slow or broken, and endpoints with budgets and ladders.
     toolbox: Toolbox
     #: Redis; None where none is configured. What goes wrong with it: `cache.connection.translated`.
-    redis: Redis | None
+    redis: "Redis | None"
+    #: What `server.service_options` says: not checked by anybody yet.
+    options: Mapping[str, Any]
     clock: Clock
 
 

@@ -1,4 +1,7 @@
-"""How late the event loop is: the delay that every call on it suffers, whatever it asked for."""
+"""How late the event loop is: the delay that every call on it suffers, whatever it asked for.
+
+And how many tasks there are on it: when nobody calls, as many as there were at the start.
+"""
 
 import asyncio
 
@@ -13,10 +16,17 @@ class LoopLag:
     def __init__(self, *, interval_s: float = 0.25) -> None:
         self.histogram = Histogram(BOUNDS_S)
         self._interval_s = interval_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are on the loop; none before it is sampled."""
+        return len(asyncio.all_tasks(self._loop)) if self._loop else 0
 
     async def sample(self) -> None:
         """Sample until cancelled; whoever starts this task owns it."""
-        clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        clock = self._loop.time
         while True:
             due = clock() + self._interval_s
             await asyncio.sleep(self._interval_s)

@@ -393,6 +393,9 @@ class _LagMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         name = "inferd_event_loop_lag_seconds"
         yield histograms(name, "How late the event loop woke", [({}, self._lag.histogram)])
+        tasks = Metric("inferd_tasks", "Tasks on the event loop", "gauge")
+        tasks.add_sample("inferd_tasks", {}, self._lag.tasks)
+        yield tasks
 
 
 class _MachineMetrics(Collector):

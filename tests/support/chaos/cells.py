@@ -7,11 +7,20 @@ before it broke: the proof is that nothing else happens.
 
 from dataclasses import dataclass
 
-from support.chaos.faults import BAD_INSTANCE, BREAKS, MEMORY, STALL, Break
+from support.chaos.faults import (
+    BAD_INSTANCE,
+    BREAKS,
+    INTACT,
+    MEMORY,
+    REMOVED,
+    STALL,
+    STOPPED,
+    Break,
+)
 
 RATES = {"low": 50.0, "full": 130.0, "double": 260.0}
 """Calls per second."""
-STAGE = {"tastes": "taste", "ranker": "score", "trend": "trend", "order": "order"}
+STAGE = {"tastes": "taste", "ranker": "score", "trend": "trend", "order": "order", "server": ""}
 """The stage that asks a dependency in its first rung."""
 
 
@@ -51,24 +60,42 @@ CELLS = [
     Cell("order", "stalling", "low", STALL),
     Cell("order", "filling memory", "full", MEMORY),
 ]
-"""All of one running server; `departures` has those that end with it."""
-
-BOUNDED = [
-    ("tastes", "killed", "full"),
-    ("tastes", "hung", "low"),
-    ("tastes", "partitioned", "full"),
-    ("trend", "slow", "full"),
-    ("trend", "restarted", "low"),
-    ("ranker", "corrupt", "full"),
-    ("ranker", "killed", "full"),
-    ("ranker", "hung", "double"),
-    ("ranker", "bad instance", "full"),
-    ("order", "flapping", "low"),
-    ("order", "error", "full"),
+"""Those that one server goes through one after the other."""
+POLLING = [
+    Cell("ranker", "removed", "low", REMOVED),
+    Cell("ranker", "removed", "full", REMOVED),
 ]
-"""A few that have every kind and every dependency, for CI."""
+"""Those of a server that follows its repository."""
+LEAVING = [
+    Cell("server", "told to stop", "full", INTACT),
+    Cell("server", "told to stop", "double", INTACT),
+    Cell("server", "told to stop, Redis hung", "full", STOPPED),
+]
+"""Those that a server does not survive: each has its own."""
+BOUNDED = {
+    "grpcio": (
+        ("tastes", "killed", "full"),
+        ("tastes", "hung", "low"),
+        ("trend", "slow", "full"),
+        ("ranker", "corrupt", "double"),
+        ("ranker", "bad instance", "full"),
+        ("server", "told to stop", "full"),
+    ),
+    "envoy": (
+        ("tastes", "partitioned", "full"),
+        ("trend", "restarted", "low"),
+        ("ranker", "killed", "full"),
+        ("order", "flapping", "low"),
+        ("order", "error", "double"),
+    ),
+}
+"""A few that have every kind, every dependency and both transports, for CI."""
 
 
-def bounded() -> list[Cell]:
-    """Return those for CI."""
-    return [each for each in CELLS if (each.dependency, each.kind, each.load) in BOUNDED]
+def bounded(transport: str) -> list[Cell]:
+    """Return those for CI on a transport."""
+    return [
+        each
+        for each in (*CELLS, *LEAVING)
+        if (each.dependency, each.kind, each.load) in BOUNDED[transport]
+    ]

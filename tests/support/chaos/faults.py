@@ -11,10 +11,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from support.chaos.world import World
+from support.server import eventually
 
 SLOW_MS = 120.0
 """Longer than any caller waits."""
 FLAP_S = 0.15
+
+
+Breaking = Callable[[World], AbstractContextManager[None]]
+"""Breaks something for as long as a block lasts, and repairs it then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +28,14 @@ class Break:
 
     #: In a few words, for the table.
     how: str
-    #: Breaks it for as long as a block lasts, repair included.
-    breaking: Callable[[World], AbstractContextManager[None]]
+    breaking: Breaking
     #: Whether nobody can have it meanwhile: then an answer that claims to is a lie.
     total: bool = True
     #: Whether the event loop is held up on purpose.
     stalls: bool = False
 
 
-def at(point: str, kind: str, **parameters: float) -> Callable[[World], AbstractContextManager[None]]:
+def at(point: str, kind: str, **parameters: float | str) -> Breaking:
     """Return what breaks something at a fault point."""
     return lambda world: world.broken(point, kind, **parameters)
 
@@ -64,7 +68,7 @@ def _spoilt(world: World) -> Iterator[None]:
     world.fill()
 
 
-def _deleted(model: str) -> Callable[[World], AbstractContextManager[None]]:
+def _deleted(model: str) -> Breaking:
     @contextmanager
     def deleted(world: World) -> Iterator[None]:
         world.unload(model)
@@ -74,7 +78,7 @@ def _deleted(model: str) -> Callable[[World], AbstractContextManager[None]]:
     return deleted
 
 
-def _reloaded(model: str) -> Callable[[World], AbstractContextManager[None]]:
+def _reloaded(model: str) -> Breaking:
     @contextmanager
     def reloaded(world: World) -> Iterator[None]:
         world.unload(model)
@@ -82,6 +86,21 @@ def _reloaded(model: str) -> Callable[[World], AbstractContextManager[None]]:
         yield
 
     return reloaded
+
+
+@contextmanager
+def _removed(world: World) -> Iterator[None]:
+    model, elsewhere = world.models / "ranker", world.models.parent / "ranker"
+    model.rename(elsewhere)
+    eventually(lambda: "READY" not in world.states("ranker"))
+    yield
+    elsewhere.rename(model)
+    eventually(lambda: world.states("ranker") == {"READY"})
+
+
+@contextmanager
+def _intact(world: World) -> Iterator[None]:
+    yield
 
 
 def _of_model(model: str) -> dict[str, Break]:
@@ -131,8 +150,15 @@ BREAKS: dict[str, dict[str, Break]] = {
 }
 """By dependency and by what it is."""
 
-BAD_INSTANCE = Break("one of two instances says NaN", at("model.ranker#0", "corrupt"), total=False)
+BAD_INSTANCE = Break("one of two says NaN", at("model.ranker#0", "corrupt"), total=False)
 STALL = Break(
-    "holds up the event loop for 3 ms a call", at("order", "cpu_stall", ms=3), total=False, stalls=True
+    "holds up the loop for 3 ms a call",
+    at("order", "cpu_stall", ms=3),
+    total=False,
+    stalls=True,
 )
 MEMORY = Break("takes 64 MiB", at("order", "memory_pressure", mib=64), total=False)
+REMOVED = Break("its directory is removed, and put back", _removed)
+INTACT = Break("SIGTERM", _intact)
+"""Nothing else is wrong."""
+STOPPED = Break("SIGTERM while Redis is stopped", _stopped)

@@ -12,6 +12,7 @@ import gc
 import random
 import struct
 import time
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from support.chaos.history import Record, asked, write
 PATH = "/example.v1.Ranking/Rank"
 CONNECTIONS = 4
 DEADLINES_MS = (20, 30, 50, 70, 100)
-GRACE_S = 0.25
+GRACE_S = 1.0
 """After its deadline, a call without any end is waited for so long, and then it is lost."""
 LOOK_S = 0.002
 """Between looks at the clock."""
@@ -50,9 +51,11 @@ class Slack:
             self._late.append((now, now - due))
             self.most_s = max(self.most_s, now - due)
 
-    def around(self, begin: float, end: float) -> float:
-        """Return the most it was late by whenever it looked around that time."""
-        return max((late for at, late in self._late if begin - 0.02 <= at <= end + 0.02), default=0)
+    def between(self, begin: float, end: float) -> float:
+        """Return the most it was late by in that time, and just after it."""
+        first = bisect(self._late, (begin,))
+        last = bisect(self._late, (end + LOOK_S * 2,))
+        return max((late for _, late in self._late[first : last + 1]), default=0.0)
 
 
 class Call:
@@ -86,7 +89,6 @@ class Call:
                 finished=None, statuses=(), ended="unsent",
             )  # fmt: skip
         pushback = it.trailers.get("grpc-retry-pushback-ms")
-        due = it.sent + timeout_s
         return Record(
             number=self.number,
             sent=it.sent,
@@ -98,11 +100,11 @@ class Call:
             degraded=it.trailers.get("x-degraded", ""),
             pushback_ms=None if pushback is None else int(pushback),
             answer=_message(it.body),
-            slack_s=slack.around(min(due, it.finished or due), it.finished or due),
+            slack_s=slack.between(it.sent, it.finished or it.sent + timeout_s),
         )
 
 
-def _message(body: bytes) -> bytes | None:
+def _message(body: bytearray) -> bytes | None:
     """Return the one message in a body; what is no single message stays as it is, and is wrong."""
     if not body:
         return None
@@ -111,7 +113,7 @@ def _message(body: bytes) -> bytes | None:
 
 
 def planned(phases: Sequence[Phase], begin: float, rng: random.Random) -> Iterator[Call]:
-    """Yield the calls: each somewhere in its own slot, so that the rate is what it is said to be."""
+    """Yield the calls, each somewhere in its own slot: the rate is what it is said to be."""
     number = rng.randrange(1000)
     for seconds, rate in phases:
         count = round(seconds * rate)

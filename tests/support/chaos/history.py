@@ -45,7 +45,7 @@ class Record:
     pushback_ms: int | None = None
     #: The message, if one came.
     answer: bytes | None = None
-    #: How late the generator itself was at that time.
+    #: How late the generator itself was at most, while it waited.
     slack_s: float = 0.0
 
     @property

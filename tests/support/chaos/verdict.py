@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from cascade import ranking_pb2 as pb
+from inferd.v1.common_pb2 import Degradation
 from support.chaos.history import Record, asked
 
 LATE_S = 0.005
@@ -60,25 +61,25 @@ def tally(calls: Sequence[Record]) -> Tally:
     )
 
 
-def violations(calls: Sequence[Record], outage: Outage) -> Iterator[str]:
-    """Yield what may not have happened."""
+def violations(calls: Sequence[Record], outage: Outage, *, late_s: float = LATE_S) -> Iterator[str]:
+    """Yield what may not have happened; `late_s` is how late an end may be."""
     for call in calls:
-        for what in (*_of_ending(call), *_of_answer(call, outage)):
+        for what in (*_of_ending(call, late_s), *_of_answer(call, outage)):
             yield f"call {call.number} ({call.timeout_s * 1e3:g} ms): {what}"
 
 
-def _of_ending(call: Record) -> Iterator[str]:
+def _of_ending(call: Record, late_s: float) -> Iterator[str]:
     if call.lost:
         yield f"no status ever came{f', the stream was {call.ended}' if call.ended else ''}"
     elif len(call.statuses) > 1:
         yield f"{len(call.statuses)} statuses: {call.statuses}"
     elif call.statuses and call.statuses[0] not in (0, *REFUSALS):
         yield f"status {call.statuses[0]} ({call.reason}) to a caller who did nothing wrong"
-    elif call.statuses == (0,) and call.late_s > LATE_S:
+    elif call.statuses == (0,) and call.late_s > late_s:
         yield f"OK {call.late_s * 1e3:.1f} ms after the deadline"
-    elif call.late_s > LATE_S:
+    elif call.late_s > late_s:
         yield f"refused {call.late_s * 1e3:.1f} ms after the deadline"
-    if not call.answered and call.answer is not None:
+    if call.answer is not None and 0 not in call.statuses:
         yield "a message without OK"
 
 
@@ -118,7 +119,7 @@ def _of_labels(answer: pb.RankResponse, degraded: str) -> Iterator[str]:
         yield "a degradation without a source or a reason"
 
 
-def _label(each: "pb.RankResponse.degradations") -> str:
+def _label(each: Degradation) -> str:
     return f"{each.stage}={each.source};reason={each.reason}"
 
 
@@ -137,9 +138,7 @@ def stages_of(degraded: str) -> dict[str, str]:
 
 def recovery_s(calls: Sequence[Record], outage: Outage) -> float:
     """Return how long after its end a stage was served in the best way again; infinity: never."""
-    after = [
-        each for each in calls if each.sent >= outage.ended and each.timeout_s >= TELLING
-    ]
+    after = [each for each in calls if each.sent >= outage.ended and each.timeout_s >= TELLING]
     had = [each.answered and outage.stage not in stages_of(each.degraded) for each in after]
     for first in range(len(had) - STREAK + 1):
         streak = had[first : first + STREAK]

@@ -5,12 +5,11 @@ breakers look back a second and not ten (a fault lasts a second here), and a run
 takes 10 ms, so that this decides what it can serve, and not the cores of this machine.
 """
 
+import os
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from redis import Redis
 from cascade.catalogue import key, taste
 from inferd.v1 import admin_pb2 as admin
 from inferd_client import Client
-from support.chaos.generate import PATH
 from support.chaos.history import ITEMS, USERS
 from support.redis import RedisServer, running_redis
 from support.server import ROOT, Server, serving
@@ -71,6 +69,11 @@ class World:
         with Redis.from_url(self.redis.url) as redis:
             redis.mset({key(name): value(name) for name in names})
 
+    def pooled(self) -> int:
+        """Return how many connections the server has to Redis."""
+        with Redis.from_url(self.redis.url) as redis:
+            return len(redis.client_list()) - 1  # this one
+
     def ask(self, method: str, **fields: Any) -> Any:
         """Ask `AdminService` something."""
         types = _METHODS[method]
@@ -86,13 +89,15 @@ class World:
     @contextmanager
     def broken(self, point: str, kind: str, **parameters: Any) -> Iterator[None]:
         """Have a fault at a point for as long as the block lasts."""
+        number = self.inject(point, kind, **parameters)
+        yield
+        self.ask("ClearFaults", id=number)
+
+    def inject(self, point: str, kind: str, **parameters: Any) -> int:
+        """Have a fault at a point until it is cleared; return its number."""
         of_any = {name: parameters.pop(name) for name in ("flap_s", "share") if name in parameters}
-        fault = {"point": point, kind: parameters, **of_any}
-        number = self.ask("InjectFault", fault=fault).id
-        try:
-            yield
-        finally:
-            self.ask("ClearFaults", id=number)
+        number: int = self.ask("InjectFault", fault={"point": point, kind: parameters, **of_any}).id
+        return number
 
     def unload(self, model: str) -> None:
         """Delete a model, as a client can."""
@@ -106,24 +111,25 @@ class World:
 
     def breakers(self) -> dict[str, Any]:
         """Return all breakers by name, those of model versions included."""
-        dependencies = self.ask("ListDependencies").dependencies
         versions = self.ask("ListInstances").versions
-        return {each.name: each.breaker for each in dependencies} | {
+        return {each.name: each.breaker for each in self.dependencies()} | {
             f"model/{each.model}/{each.version}": each.breaker for each in versions
         }
 
-    def outcomes(self, dependency: str) -> dict[str, int]:
-        """Return how the attempts to call a dependency ended, so far."""
-        found = self.ask("ListDependencies", name=dependency).dependencies[0]
-        return dict(found.outcomes)
+    def dependencies(self) -> Sequence[Any]:
+        """Return all dependencies."""
+        found: Sequence[Any] = self.ask("ListDependencies").dependencies
+        return found
 
-    def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of a metric's samples that have these labels."""
-        page, total = self.server.get("/metrics"), 0.0
-        for given, number in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page, re.MULTILINE):
-            if all(f'{label}="{value}"' in given for label, value in labels.items()):
-                total += float(number)
-        return total
+    def states(self, model: str) -> set[str]:
+        """Return the states that the versions of a model are in."""
+        return {each.state for each in self.ask("ListInstances").versions if each.model == model}
+
+    def samples(self, *names: str) -> dict[str, float]:
+        """Return the samples of metrics, all of one moment, by how they are written."""
+        page = self.server.get("/metrics")
+        found = re.findall(rf"^((?:{'|'.join(names)})(?:\{{.*\}})?) (\S+)$", page, re.MULTILINE)
+        return {sample: float(value) for sample, value in found}
 
 
 def _config(directory: Path, redis: RedisServer, proxy: Path) -> Path:
@@ -134,6 +140,7 @@ def _config(directory: Path, redis: RedisServer, proxy: Path) -> Path:
         breaker = dependencies.setdefault(name, {}).setdefault("breaker", {})
         breaker |= {"window_s": 1.0}
     config["resilience"]["model_breaker"] = {"window_s": 1.0}
+    config["repository"] |= {"poll_s": 0.1, "settle_s": 0.0}
     config["redis"] = {"url": f"unix://{proxy}"}
     config["admin"] |= {"port": 0}
     config["faults"] = {
@@ -147,7 +154,7 @@ def _config(directory: Path, redis: RedisServer, proxy: Path) -> Path:
 
 @contextmanager
 def world(
-    directory: Path, transport: Transport, *, settings: Mapping[str, str] | None = None
+    directory: Path, transport: Transport, *, control_mode: str = "explicit"
 ) -> Iterator[World]:
     """Start everything, for as long as the block lasts."""
     models = directory / "models"
@@ -155,22 +162,19 @@ def world(
     (models / "ranker" / "config.pbtxt").write_text(RANKER)
     with running_redis(directory) as redis:
         config = _config(directory, redis, directory / "proxy.sock")
-        explicit = {
-            "INFERD__REPOSITORY__CONTROL_MODE": "explicit",
-            "INFERD__REPOSITORY__LOAD_MODELS": '["*"]',
-        }
-        environment = {"PYTHONPATH": str(EXAMPLES), **explicit, **(settings or {})}
+        everything = ("--load-model", "*") if control_mode == "explicit" else ()
+        python_path = filter(None, (str(EXAMPLES), os.environ.get("PYTHONPATH")))
         with serving(
             directory,
-            *("--config", str(config)),
+            *("--config", str(config), "--control-mode", control_mode, *everything),
             repository=models,
             transport=transport,
-            environment=environment,
+            environment={"PYTHONPATH": os.pathsep.join(python_path)},
         ) as server:
             found = _ADMIN.search(server.announcement)
             assert found is not None, server.announcement
             with grpc.insecure_channel(found["address"]) as channel:
                 it = World(server, redis, channel, models)
                 it.fill()
-                with it.broken("model.ranker", "latency", ms=RUN_MS):
-                    yield it
+                it.inject("model.ranker", "latency", ms=RUN_MS)
+                yield it

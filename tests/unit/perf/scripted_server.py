@@ -44,6 +44,8 @@ class Request:
 
     stream: int
     timeout_us: int
+    #: As they came: a block of HPACK.
+    headers: bytes
     body: bytes
     connection: "Connection"
 
@@ -54,7 +56,7 @@ class Connection:
 
     server: "ScriptedServer"
     writer: asyncio.StreamWriter
-    timeouts: dict[int, int] = field(default_factory=dict)
+    headers: dict[int, bytes] = field(default_factory=dict)
     bodies: dict[int, bytes] = field(default_factory=dict)
 
     def send(self, frames: bytes) -> None:
@@ -117,8 +119,7 @@ class ScriptedServer:
         payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
         if kind == HEADERS:
             self.begun += 1
-            (digits,) = re.findall(rb"grpc-timeout.(\d+)u", payload)
-            connection.timeouts[stream] = int(digits)
+            connection.headers[stream] = payload
             connection.bodies[stream] = b""
         elif kind == DATA:
             connection.bodies[stream] += payload
@@ -131,8 +132,9 @@ class ScriptedServer:
             self.ponged.set()
 
     def _receive(self, stream: int, connection: Connection) -> None:
-        body = connection.bodies.pop(stream)
-        request = Request(stream, connection.timeouts.pop(stream), body, connection)
+        headers, body = connection.headers.pop(stream), connection.bodies.pop(stream)
+        (digits,) = re.findall(rb"grpc-timeout.(\d+)u", headers)
+        request = Request(stream, int(digits), headers, body, connection)
         self.requests.append(request)
         task = asyncio.get_running_loop().create_task(self._run(request))
         self._tasks.add(task)

@@ -107,6 +107,28 @@ def test_an_overload_has_rates_or_finds_the_capacity() -> None:
     args = parser().parse_args(["overload", "--model=m", "--rates=1000,2500.5"])
 
     assert args.rates == [1000.0, 2500.5]
+    assert args.mix == {"": 1.0}
+
+
+def test_a_mix_names_classes_and_the_rest_says_nothing() -> None:
+    def mixed(text: str) -> dict[str, float]:
+        args = parser().parse_args(["overload", "--model=m", "--rates=1", f"--mix={text}"])
+        found: dict[str, float] = args.mix
+        return found
+
+    assert mixed("SHEDDABLE=0.25,CRITICAL_PLUS=0.25") == {
+        "": 0.5,
+        "SHEDDABLE": 0.25,
+        "CRITICAL_PLUS": 0.25,
+    }
+    assert mixed("SHEDDABLE=0.7,CRITICAL=0.3") == {"SHEDDABLE": 0.7, "CRITICAL": 0.3}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "SHEDDABLE", "URGENT=0.1", "SHEDDABLE=0.1,SHEDDABLE=0.1", "SHEDDABLE=1.1"]
+)
+def test_a_mix_that_cannot_be_is_refused(text: str) -> None:
+    refused("overload", "--model=m", "--rates=1", f"--mix={text}")
 
 
 @pytest.mark.parametrize(

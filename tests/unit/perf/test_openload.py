@@ -74,6 +74,17 @@ def test_seconds_go_out_in_the_units_of_the_options() -> None:
     assert given["--path"] == "/inference.GRPCInferenceService/ModelInfer"
 
 
+def test_metadata_go_out_as_headers() -> None:
+    load = Load(
+        pattern=Open(1.0), duration_s=1.0, deadline_s=1.0, metadata={"x-a": "1", "x-b": "two"}
+    )
+
+    found = words(load, 8001, Path("/tmp/body"))
+
+    given = list(zip(found[::2], found[1::2], strict=True))
+    assert [value for name, value in given if name == "--header"] == ["x-a: 1", "x-b: two"]
+
+
 def test_a_report_is_read() -> None:
     report = parse(json.dumps(REPORT))
 

@@ -5,7 +5,7 @@ machine is: a server that is to be late waits for much longer than the deadline.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,7 @@ def load(
     grace_s: float = 0.0,
     connections: int = 1,
     idle_connections: int = 0,
+    metadata: Mapping[str, str] | None = None,
 ) -> Load:
     return Load(
         pattern=pattern,
@@ -74,6 +75,7 @@ def load(
         grace_s=grace_s,
         connections=connections,
         idle_connections=idle_connections,
+        metadata=metadata or {},
     )
 
 
@@ -103,6 +105,19 @@ def test_a_closed_loop_makes_exactly_the_calls_that_it_was_told_to() -> None:
     assert (report.calls, report.in_time, report.late_ok) == (100, 100, None)
     assert {request.body for request in server.requests} == {framed(MESSAGE)}
     assert report.connections == {"opened": 1, "failed": 0, "lost": 0, "goaways": 0, "idle_open": 0}
+
+
+def test_every_call_says_what_it_was_told_to() -> None:
+    said = {"x-criticality": "SHEDDABLE", "client-id": "a: b" * 50}
+
+    with scripted(says(answer)) as server:
+        openload.fire(load(Closed(1, count=3), metadata=said), server.port, MESSAGE)
+
+    assert len(server.requests) == 3
+    for request in server.requests:
+        assert b"\0\x0dx-criticality\x09SHEDDABLE" in request.headers
+        # 200 takes two bytes: 127, and the rest.
+        assert b"\0\x09client-id\x7f\x49" + b"a: b" * 50 in request.headers
 
 
 def test_a_closed_loop_never_has_more_calls_in_flight_than_callers() -> None:

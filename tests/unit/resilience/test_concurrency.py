@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from inferd.config.resilience import Limit
-from inferd.resilience.concurrency import ConcurrencyLimit
+from inferd.resilience.concurrency import LEAST_SAMPLES, MOST_SAMPLES, ConcurrencyLimit
 from inferd.resilience.outcome import Outcome
 
 REDIS_S, MODEL_S = 0.0002, 0.02
@@ -109,6 +109,21 @@ def a_busy_round(limit: ConcurrencyLimit, *, seconds: float, now: float = 0.0) -
         answer(limit, 1, seconds=seconds, now=now)
 
 
+def judged(limit: ConcurrencyLimit, *, seconds: float) -> float:
+    """Use all of the limit until it is judged, and return what it is then."""
+    enough = math.ceil(min(max(limit.limit, LEAST_SAMPLES), MOST_SAMPLES))
+    for _ in range(limit.in_flight + enough):
+        filled(limit)
+        answer(limit, 1, seconds=seconds)
+    return limit.limit
+
+
+def timed_out(limit: ConcurrencyLimit, count: int = 1) -> None:
+    for _ in range(count):
+        limit.acquire()
+        limit.release(Outcome.FAILURE, 1.0, now=0.0)
+
+
 @pytest.mark.parametrize("service_s", [REDIS_S, MODEL_S])
 @pytest.mark.parametrize("capacity", [4, 10, 50, 200])
 def test_under_overload_it_finds_the_servers_capacity_within_a_factor_of_two(
@@ -182,6 +197,59 @@ def test_it_is_back_soon_after_a_stall(service_s: float) -> None:
     assert server.throughput(100 * service_s) > 0.75
 
 
+def test_it_returns_in_leaps_to_where_nothing_waited() -> None:
+    limit = ConcurrencyLimit(Limit(initial=128))
+    timed_out(limit, 6)
+    assert limit.limit == 2
+
+    assert max(judged(limit, seconds=0.01) for _ in range(9)) >= 128
+
+
+def test_from_the_minimum_it_grows_without_a_trial() -> None:
+    limit = ConcurrencyLimit(Limit(initial=2))
+
+    assert judged(limit, seconds=0.01) > 2
+
+
+def test_calls_that_half_as_many_make_faster_were_too_many_by_as_much() -> None:
+    limit = ConcurrencyLimit(Limit(initial=16))
+
+    assert judged(limit, seconds=0.016) == 8
+    assert judged(limit, seconds=0.010) == pytest.approx(10)
+
+
+def test_calls_that_half_as_many_do_not_make_faster_were_not_too_many() -> None:
+    limit = ConcurrencyLimit(Limit(initial=16))
+
+    assert judged(limit, seconds=0.016) == 8
+    assert judged(limit, seconds=0.012) == 16
+    assert judged(limit, seconds=0.016) == 20
+
+
+def test_a_timeout_during_a_trial_halves_what_was_before_it() -> None:
+    limit = ConcurrencyLimit(Limit(initial=16))
+    judged(limit, seconds=0.016)
+
+    while limit.in_flight:
+        limit.release(Outcome.FAILURE, 1.0, now=0.0)
+    timed_out(limit)
+
+    assert limit.limit == 8
+
+
+def test_at_the_maximum_it_tries_now_and_then_whether_fewer_are_enough() -> None:
+    server = SimulatedServer(
+        ConcurrencyLimit(Limit(maximum=40)), capacity=10, service_s=10 * MODEL_S, load=20.0
+    )
+    server.limit.fix(5)
+    server.limit.fix(None)
+    server.run(20.0)
+    server.service_s = MODEL_S
+    server.run(20.0)
+
+    assert server.run(20.0) <= 20
+
+
 def test_as_long_as_half_of_it_is_enough_it_stays_where_it_is() -> None:
     server = SimulatedServer(ConcurrencyLimit(Limit()), capacity=100, service_s=MODEL_S, load=0.01)
 
@@ -203,9 +271,7 @@ def test_where_nothing_waits_it_grows_to_the_maximum_and_no_further() -> None:
 def test_timeouts_take_it_down_to_the_minimum_and_no_further() -> None:
     limit = ConcurrencyLimit(Limit(minimum=3))
 
-    for _ in range(100):
-        assert limit.acquire()
-        limit.release(Outcome.FAILURE, 1.0, now=0.0)
+    timed_out(limit, 100)
 
     assert limit.limit == 3
 

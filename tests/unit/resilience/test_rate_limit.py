@@ -123,6 +123,16 @@ def test_who_calls_all_the_time_is_not_forgotten_however_many_come_and_go() -> N
             limit.take("shop", 1.0)
 
 
+def test_what_a_caller_has_used_up_is_known_however_many_come_after_it() -> None:
+    limit = a_limit(per_s=0.001, burst=3, max_keys=100)
+    passes(limit, "shop", 0.0)
+    passes(limit, "shop", 0.0)
+    for number in range(50):
+        passes(limit, f"client {number}", 0.0)
+
+    assert [passes(limit, "shop", 0.0) for _ in range(2)] == [True, False]
+
+
 def test_who_has_not_called_for_a_while_takes_no_memory() -> None:
     limit = a_limit(per_s=10, burst=5, max_keys=10_000)
     for number in range(1000):

@@ -1,39 +1,35 @@
-"""When Envoy turns calls away, and that it is as the server has it."""
+"""When Envoy turns calls away, in a simulation."""
 
-import pytest
-
-from inferd.transport.envoy.shedding import Shedding
-from inferd_perf.simulation.door import Door
+from inferd_perf.simulation.door import TICK_NS, Door
 from inferd_perf.simulation.loop import Loop
 
-#: Share of the time that the loop worked, calls that ended, those without an answer.
-SEEN = (
-    (0.2, 100, 0),
-    (0.9, 1000, 900),
-    (0.6, 800, 500),
-    (0.35, 500, 150),
-    (0.31, 500, 50),
-    (0.5, 400, 20),
-    (0.1, 0, 0),
-    (0.05, 10, 0),
-    (0.99, 5000, 4990),
-    (0.99, 5000, 4990),
-)
+LOTS = 2000
 
 
-def a_door(above_busy: float = 0.3) -> Door:
-    return Door(above_busy, 1, Loop(), lambda: 0)
+def a_door(loop: Loop, above_busy: float = 0.3) -> Door:
+    return Door(above_busy, 1, loop, lambda: 0)
 
 
-def test_it_decides_as_the_servers_own() -> None:
-    door, shedding = a_door(), Shedding(0.3)
-
-    for busy, ended, lost in SEEN:
-        share = door.review(busy=busy, ended=ended, lost=lost)
-        assert share == pytest.approx(shedding.share(busy=busy, ended=ended, lost=lost))
+def turned_away(door: Door) -> float:
+    """Return the share of many calls that the door does not let in."""
+    return sum(door.turns_away() for _ in range(LOTS)) / LOTS
 
 
 def test_an_idle_door_lets_everybody_in() -> None:
-    door = a_door()
+    assert turned_away(a_door(Loop())) == 0.0
 
-    assert not any(door.turns_away() for _ in range(2000))
+
+def test_a_door_to_a_busy_loop_that_refuses_most_turns_some_away() -> None:
+    loop = Loop()
+    door = a_door(loop)
+    door.open()
+    for number in range(100):
+        door.note(lost=number < 60)
+
+    def while_it_is_busy(_: int) -> None:
+        loop.work(TICK_NS)
+
+    loop.run([0], while_it_is_busy)
+
+    # 40 of 100 were answered, and leave the loop a fifth to refuse with 50.
+    assert 0.45 < turned_away(door) < 0.55
