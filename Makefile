@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## Run every test
 	$(BIN)/pytest
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Break everything, twice, and write docs/resilience.md's table (15 minutes)
+chaos: $(VENV)/.dev ## Break everything on a machine with nothing else to do (10 minutes)
 	PYTHONPATH=tests:examples $(BIN)/python -m support.chaos --write
 
 .PHONY: lint

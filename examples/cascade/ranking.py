@@ -170,7 +170,7 @@ class Ranking:
         self, call: Call, deadline: Deadline, user: str, items: Sequence[int], taste: Vectors
     ) -> Vectors:
         scores = await self._run(call, deadline, _features(items, taste), "ranker")
-        self._scores.put((user, tuple(items)), scores, self._clock())
+        self._scores.put((user, tuple(items)), scores.copy(), self._clock())  # not the whole batch
         return scores
 
     async def _small(

@@ -13,7 +13,7 @@ from _pytest.mark import ParameterSet
 
 from support.chaos import trial
 from support.chaos.cells import BOUNDED, LEAVING, Cell, bounded
-from support.chaos.faults import BREAKS, INTACT
+from support.chaos.faults import BREAKS
 from support.chaos.remains import Held, held
 from support.chaos.world import World, world
 from support.transports import Transport, needs_envoy
@@ -80,7 +80,6 @@ def test_whoever_calls_a_server_that_leaves_is_answered_or_told(
     transport: Transport, cell: Cell, tmp_path: Path
 ) -> None:
     with world(tmp_path, transport) as it:
-        trial.warm_up(it, tmp_path, INTACT)
         result = trial.leave(it, cell, tmp_path, tolerance_s=TOLERANCE_S)
     assert result.wrong == ()
     assert result.tally.lost == 0

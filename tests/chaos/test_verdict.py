@@ -43,8 +43,8 @@ def a_call(
     return replace(good, **fields)
 
 
-def refused(sent: float = 1.0, status: int = 14, **fields: Any) -> Record:
-    return a_call(sent, statuses=(status,), answer=None, reason="SHED", **fields)
+def refused(sent: float = 1.0, *, status: int = 14, reason: str = "SHED", **fields: Any) -> Record:
+    return a_call(sent, statuses=(status,), answer=None, reason=reason, **fields)
 
 
 def found(*calls: Record, outage: Outage = OUTAGE) -> str:
@@ -54,7 +54,8 @@ def found(*calls: Record, outage: Outage = OUTAGE) -> str:
 GOOD = [
     a_call(),
     refused(),
-    refused(status=4),
+    refused(status=4, pushback_ms=-1),
+    refused(status=4, reason=""),  # the transport's own: it knows no reasons
     a_call(message=answer(1, STALE), degraded="taste=stale;reason=TIMED_OUT;age_ms=40"),
     a_call(
         message=answer(1, SMALL, STALE, scored_by="small"),
@@ -84,6 +85,7 @@ BAD = {
     "OK 6.0 ms after the deadline": a_call(finished=1.106),
     "OK 10.0 ms after the deadline": a_call(finished=1.13, slack_s=0.02),
     "refused 20.0 ms after the deadline": refused(finished=1.12),
+    "refused for want of time, and asked to try again": refused(status=4, pushback_ms=5),
     "a message without OK": a_call(statuses=(14,)),
     "OK without a message": a_call(answer=None),
     "an answer that is none": a_call(answer=b"\xff"),
@@ -137,9 +139,11 @@ def test_calls_are_counted_by_how_they_ended() -> None:
     degraded = a_call(message=answer(1, STALE), degraded="taste=stale;reason=TIMED_OUT")
     lost = a_call(statuses=(), answer=None, finished=None)
     unsent = a_call(statuses=(), answer=None, finished=None, ended="unsent")
-    counted = tally([a_call(), degraded, refused(), lost, unsent, a_call(finished=1.2)])
-    assert (counted.calls, counted.answered, counted.degraded) == (6, 3, 1)
-    assert (counted.refused, counted.late, counted.lost) == (2, 1, 1)
+    late, held_up = a_call(finished=1.2), a_call(finished=1.2, slack_s=0.1)
+    counted = tally([a_call(), degraded, refused(), lost, unsent, late, held_up])
+    assert (counted.calls, counted.answered, counted.degraded) == (7, 4, 1)
+    assert (counted.refused, counted.lost) == (2, 1)
+    assert (counted.late, counted.held_up) == (1, 1)
 
 
 def after(*whole: bool) -> list[Record]:

@@ -23,7 +23,7 @@ Act = float | BaseException | tuple[float, BaseException]
 
 
 class Scripted:
-    """A function that does one act per attempt, and the last one for ever. It answers its number."""
+    """A function that does one act per attempt, the last one for ever. It answers its number."""
 
     def __init__(self, *acts: Act) -> None:
         self._acts = acts
@@ -40,9 +40,7 @@ class Scripted:
         self.until.append(deadline.at)
         number = self.attempts
         act = self._acts[min(number, len(self._acts)) - 1]
-        seconds, error = act if isinstance(act, tuple) else (act, None)
-        if isinstance(seconds, BaseException):
-            seconds, error = 0.0, seconds
+        seconds, error = _parsed(act)
         self.under_way += 1
         try:
             if seconds:
@@ -55,6 +53,12 @@ class Scripted:
         if error is not None:
             raise error
         return number
+
+
+def _parsed(act: Act) -> tuple[float, BaseException | None]:
+    if isinstance(act, tuple):
+        return act
+    return (0.0, act) if isinstance(act, BaseException) else (act, None)
 
 
 def now() -> float:

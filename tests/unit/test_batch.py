@@ -1,6 +1,8 @@
 """A batch is put together, run and taken apart; when it fails, it is halved down to the poison."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -182,3 +184,18 @@ async def test_a_bug_fails_the_batch_and_leaves_times_that_can_be_counted(
     assert len(batch.results) == len(values)
     assert not batch.clean
     assert batch.began <= batch.assembled <= batch.computed <= batch.ended
+
+
+async def test_a_run_that_failed_keeps_nobody_alive() -> None:
+    """Without the garbage collector: a session is threads and much memory."""
+    gc.disable()
+    try:
+        model = Model()
+        batch = a_batch(Model(), 13)
+        gone = weakref.ref(model)
+        batch.run(model, model.clock)
+        assert results(batch) == ["13 is not supported"]
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()

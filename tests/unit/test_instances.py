@@ -1,13 +1,14 @@
 """Instances that fail or hang go, and others come. In virtual time, with pretended threads."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
 import pytest
 
 from inferd.config.resilience import Outliers as Config
-from inferd.errors import Expired, ModelFailed, NotReady
+from inferd.errors import Expired, ModelFailed, NotReady, Shed
 from inferd.inference.permits import CorePermits
 from inferd.inference.request import Tensors
 from support.instances import BUILD_S, HUNG_S, PAUSE_S, RUN_S, Version
@@ -169,6 +170,25 @@ async def test_a_run_that_hangs_after_the_process_was_stopped_is_given_up_all_th
         await request.future
 
     assert it.loop.time() == pytest.approx(HUNG_S + RUN_S, abs=0.003)
+
+
+async def test_who_would_have_been_in_time_with_all_instances_is_refused_with_fewer() -> None:
+    async def let_in(*, hung: bool) -> int:
+        it, count = Version(2), 0
+        it.threads[1].hangs = hung
+        first = it.ask()
+        await asyncio.sleep(HUNG_S + RUN_S)
+        assert first.future.done()
+        first.future.exception()
+        for _ in range(20):
+            with contextlib.suppress(Shed):
+                it.ask(within_s=3.5 * RUN_S)
+                count += 1
+        await asyncio.sleep(5 * RUN_S)
+        return count
+
+    assert await let_in(hung=True) == 3
+    assert await let_in(hung=False) == 6
 
 
 # -- while nobody serves -------------------------------------------------------------------------

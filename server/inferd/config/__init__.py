@@ -40,7 +40,7 @@ class Envoy(Section):
     """Origins whose pages may call from a browser, e.g. `https://shop.example`. `*`: all."""
     shed_above_busy: Annotated[float, Field(gt=0, le=1)] = 0.3
     """While the event loop works for more of the time than this and refuses many calls, Envoy
-    refuses some of them, whichever, before they get there. 1: never."""
+    refuses some of them before they get there, those that can be spared first. 1: never."""
     rate_limit_per_s: Annotated[int, Field(ge=0)] = 0
     """Calls per second, of all clients together, beyond which Envoy refuses. 0: no limit."""
     rate_limit_burst: Annotated[int, Field(ge=0)] = 0

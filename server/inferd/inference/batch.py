@@ -93,6 +93,9 @@ class Batch:
         except ModelFailed as error:
             self.computed = clock()
             self.clean = False
+            # Where it came from holds the session, and us, who hold the error: memory and threads
+            # that nobody would have back before the garbage collector's rarest round.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
             self._judge(self._isolate(error, runner, clock, packing, finite))
         self.ended = clock()
 

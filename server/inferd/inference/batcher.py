@@ -283,7 +283,7 @@ class Batcher:
     def runs_here(self, request: Request) -> bool:
         """Whether to run a request at once: it is short and, as far as is known, alone."""
         alone = not (self._this_turn or self._in_bulk or self._active)
-        return alone and bool(self._idle) and self._is_short(request.rows)
+        return alone and self._is_short(request.rows)
 
     def run_here(self, request: Request) -> Tensors | None:
         """Run one request on the event loop, now, or return None if it must wait after all.

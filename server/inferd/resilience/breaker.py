@@ -40,6 +40,8 @@ SLOW_FACTOR = 3.0
 """how many times as long is slow,"""
 LEARNT = 100
 """and how many good calls it takes to know: before, nothing is slow."""
+ONE_IN = 4
+"""So many of the good calls are learnt from. It is what most of a breaker's time goes into."""
 
 _REFUSED, _UNCOUNTED = 0, 1
 """Permits of calls that may not pass, and of those whose outcome does not matter."""
@@ -78,6 +80,7 @@ class Breaker:
         "_config",
         "_failure_rate",
         "_generation",
+        "_good",
         "_minimum_calls",
         "_next_open_s",
         "_passing",
@@ -114,6 +117,8 @@ class Breaker:
         self._permit = _UNCOUNTED if config.mode == "off" else self._generation
         #: Slower than this is slow, in seconds; infinity: nothing is.
         self.slow_s = config.slow_ms / 1000 or math.inf
+        #: Calls that neither failed nor were slow.
+        self._good = 0
         self._usual = None if config.slow_ms else LiveQuantile(seed_s=0.0)
         #: How many times as long probes may take.
         self._patience = 1.0
@@ -174,8 +179,10 @@ class Breaker:
             window.failures / calls >= self._failure_rate or window.slow / calls >= self._slow_rate
         ):
             self._trip(now)
-        if not (failed or slow) and self._usual is not None and self._usual.observe(seconds):
-            self._learn(self._usual)
+        if not (failed or slow):
+            self._good += 1
+            if self._good % ONE_IN == 0 and self._usual is not None:
+                self._learn(self._usual, seconds)
 
     def retry_after(self, now: float) -> float:
         """Return the seconds until a probe may pass; 0: a call may pass now."""
@@ -224,8 +231,8 @@ class Breaker:
         elif counts.calls == probes:
             self._close(f"{probes - counts.failures} of {probes} probes succeeded", now)
 
-    def _learn(self, usual: LiveQuantile) -> None:
-        if usual.count >= LEARNT:
+    def _learn(self, usual: LiveQuantile, seconds: float) -> None:
+        if usual.observe(seconds) and usual.count * ONE_IN >= LEARNT:
             self.slow_s = usual.at(USUAL) * SLOW_FACTOR
 
     def _open(self, why: str, now: float) -> None:

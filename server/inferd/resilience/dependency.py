@@ -160,6 +160,8 @@ class Dependency:
 class Guarded(Generic[P, Value]):
     """A function behind a dependency's guard: called like the bare one."""
 
+    _repeatable = False
+
     def __init__(
         self,
         dependency: Dependency,
@@ -186,7 +188,11 @@ class Guarded(Generic[P, Value]):
         if not limit.acquire(1.0 if CRITICALITY not in call.metadata else _share(call)):
             breaker.settle(permit, _IGNORED, 0.0, began)
             raise it.refuse(Saturated(_TOO_MANY))
-        attempt = self._attempt(call, within, began, args, kwargs)
+        attempt: Attempt[Value]
+        if self._repeatable:
+            attempt = self._hedged(call, within, began, args, kwargs)
+        else:
+            attempt = Attempt(it.alarms, until)
         run = self._function if it.fault.fault is None else self._through_fault
         outcome, ended = _IGNORED, "cancelled"
         try:
@@ -203,21 +209,15 @@ class Guarded(Generic[P, Value]):
             raise
         else:
             outcome, ended = _SUCCESS, "ok"
+            it.learn(it.clock() - began)
             return value
         finally:
             attempt.end()
             now = it.clock()
             breaker.settle(permit, outcome, now - began, now)
             limit.release(outcome, now - began, now)
-            if outcome is _SUCCESS:
-                it.learn(now - began)
             if call.span is not None:
                 cast(Traced, call.span).child(it.name, began, now, ended)
-
-    def _attempt(
-        self, call: Call, within: Deadline, began: float, args: Any, kwargs: Any
-    ) -> Attempt[Value]:
-        return Attempt(self.dependency.alarms, within.at)
 
     async def _through_fault(
         self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
@@ -226,27 +226,7 @@ class Guarded(Generic[P, Value]):
         await point.before(call)
         return point.after(await self._function(call, deadline, *args, **kwargs), call)
 
-
-class Repeatable(Guarded[P, Value]):
-    """A guarded function that may be called twice: it is hedged, and retried."""
-
-    async def __call__(
-        self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
-    ) -> Value:
-        """Call the function, a second time if that helps."""
-        it, failures = self.dependency, 0
-        it.spare.earn()
-        while True:
-            try:
-                return await super().__call__(call, deadline, *args, **kwargs)
-            except Exception as error:
-                failures += 1
-                wait_s = it.retry_wait_s(error, failures, deadline.at - it.clock())
-                if wait_s is None:
-                    raise
-            await asyncio.sleep(wait_s)
-
-    def _attempt(
+    def _hedged(
         self, call: Call, within: Deadline, began: float, args: Any, kwargs: Any
     ) -> Attempt[Value]:
         it = self.dependency
@@ -265,6 +245,28 @@ class Repeatable(Guarded[P, Value]):
             return None
         run = self._function if it.fault.fault is None else self._through_fault
         return run(call, deadline, *args, **kwargs)
+
+
+class Repeatable(Guarded[P, Value]):
+    """A guarded function that may be called twice: it is hedged, and retried."""
+
+    _repeatable = True
+
+    async def __call__(
+        self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Value:
+        """Call the function, a second time if that helps."""
+        it, failures = self.dependency, 0
+        it.spare.earn()
+        while True:
+            try:
+                return await super().__call__(call, deadline, *args, **kwargs)
+            except Exception as error:
+                failures += 1
+                wait_s = it.retry_wait_s(error, failures, deadline.at - it.clock())
+                if wait_s is None:
+                    raise
+            await asyncio.sleep(wait_s)
 
 
 _LEFT_ALONE = "it has failed too often of late, and is left alone for a while"

@@ -62,7 +62,7 @@ class Endpoint:
         self.cascade = cascade
         self.budgets = Budgets(cascade)
         #: Stages of the cascade that nobody has asked for.
-        self.idle = set(self.budgets.stages)
+        self.unclaimed = set(self.budgets.stages)
         #: Answers that were degraded, by stage, source and reason.
         self.degraded: Counter[tuple[str, str, str]] = Counter()
         self.clock = clock
@@ -96,7 +96,7 @@ class Endpoint:
             raise BadCascade(
                 f"stage {name} of {self.method} has no rung {min(unknown)}; there are {known}"
             )
-        self.idle.discard(name)
+        self.unclaimed.discard(name)
         rungs = [(rung.up_to_load, ways[rung.name]) for rung in declared.ladder]
         return self.budgets.stages[name], rungs
 

@@ -80,6 +80,6 @@ class Toolbox:
             *(
                 f"resilience.cascades.{method}.stages.{stage}"
                 for method, endpoint in self.endpoints.items()
-                for stage in sorted(endpoint.idle)
+                for stage in sorted(endpoint.unclaimed)
             ),
         ]

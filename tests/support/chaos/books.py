@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from inferd.v1.admin_pb2 import Breaker
-from support.chaos.world import World
+from support.chaos.world import MINIMUM_CALLS, World
 
-MINIMUM_CALLS = 20
-"""What the configuration has breakers judge by."""
 CLEAR = 3
-"""A breaker must have opened when so many times that have failed."""
+"""A breaker must have opened when so many times its minimum of calls have failed."""
 FAILED = frozenset({"timed_out", "dependency_failed", "fault_injected", "model_failed"})
 """How attempts end that speak against a dependency. That there is no such model does not."""
 LAGS_S = (0.01, 0.025, 0.05, 0.1)
@@ -26,6 +24,8 @@ class Books:
     states: Mapping[str, str]
     #: Attempts that failed, by dependency.
     failed: Mapping[str, int]
+    #: Instances that are out of service, and why.
+    out: Mapping[str, str]
     #: How often the event loop was later than each bound, in seconds.
     late: Mapping[float, float]
 
@@ -41,6 +41,12 @@ def books(world: World) -> Books:
         failed={
             each.name: sum(each.outcomes[how] for how in FAILED & set(each.outcomes))
             for each in dependencies
+        },
+        out={
+            f"{version.model}/{version.version}#{each.index}": each.why
+            for version in world.versions()
+            for each in version.instances
+            if not each.in_service
         },
         late={bound: found[f"{_LAG}_count"] - count for bound, count in below.items()},
     )
@@ -61,6 +67,8 @@ def violations(
     for name, state in after.states.items():
         if state != "CLOSED":
             yield f"the breaker of {name} is {state} at the end"
+    for instance, why in after.out.items():
+        yield f"{instance} is out of service at the end: {why}"
     bound = next((each for each in LAGS_S if each >= LAGS_S[0] + slack_s), None)
     if bound is not None and not stalls and (late := after.late[bound] - before.late[bound]):
         yield f"the event loop was more than {bound * 1e3:g} ms late, {late:g} times"

@@ -70,6 +70,9 @@ class Connection(asyncio.Protocol):
         self._read = bytearray()
         self._calls: dict[int, Sent] = {}
         self._next = 1
+        #: Set while no call waits for its end.
+        self.idle = asyncio.Event()
+        self.idle.set()
         #: Whether calls can be sent: not once the server has said goodbye.
         self.open = False
 
@@ -87,6 +90,7 @@ class Connection(asyncio.Protocol):
         if timeout_ms not in self._timeouts:
             self._timeouts[timeout_ms] = literal({"grpc-timeout": f"{timeout_ms}m"})
         body = struct.pack(">BI", 0, len(message)) + message
+        self.idle.clear()
         sent = self._calls[stream] = Sent(time.monotonic())
         self._transport.write(
             frame(HEADERS, END_HEADERS, stream, self._fixed + self._timeouts[timeout_ms])
@@ -96,7 +100,7 @@ class Connection(asyncio.Protocol):
 
     def give_up(self, stream: int) -> None:
         """Wait no longer for a call."""
-        if self._calls.pop(stream, None) is not None and not self._transport.is_closing():
+        if self._remove(stream) is not None and not self._transport.is_closing():
             self._transport.write(frame(RST_STREAM, 0, stream, struct.pack(">I", CANCEL)))
 
     def close(self) -> None:
@@ -155,6 +159,12 @@ class Connection(asyncio.Protocol):
             self._end(stream, now, "refused")
 
     def _end(self, stream: int, now: float, why: str) -> None:
-        call = self._calls.pop(stream, None)
+        call = self._remove(stream)
         if call is not None:
             call.finished, call.ended = now, why
+
+    def _remove(self, stream: int) -> Sent | None:
+        call = self._calls.pop(stream, None)
+        if not self._calls:
+            self.idle.set()
+        return call

@@ -137,7 +137,8 @@ async def generate(port: int, begin: float, calls: Sequence[Call], slack: Slack)
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         call.send(connections)
-    await asyncio.sleep(max(DEADLINES_MS) / 1000 + GRACE_S + LOOK_S)
+    for connection in connections:
+        await connection.idle.wait()
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching

@@ -45,7 +45,7 @@ class Record:
     pushback_ms: int | None = None
     #: The message, if one came.
     answer: bytes | None = None
-    #: How late the generator itself was at most, while it waited.
+    #: By how much the machine held up its caller, and the server, while it was under way.
     slack_s: float = 0.0
 
     @property
@@ -64,11 +64,14 @@ class Record:
         return not self.statuses and not self.unseen
 
     @property
+    def overdue_s(self) -> float:
+        """By how much its end came after its deadline."""
+        return 0.0 if self.finished is None else self.finished - self.sent - self.timeout_s
+
+    @property
     def late_s(self) -> float:
-        """By how much its end came after its deadline, beyond what the generator was late."""
-        if self.finished is None:
-            return 0.0
-        return self.finished - self.sent - self.timeout_s - self.slack_s
+        """By how much that was the server's doing."""
+        return self.overdue_s - self.slack_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from support.chaos.trial import Result
 
 BEGIN, END = "<!-- chaos table -->", "<!-- end of chaos table -->"
 _HEAD = (
-    "| what breaks | load | how | calls | answered | degraded | refused | late | lost"
+    "| what breaks | load | how | calls | answered | degraded | refused | late | held up | lost"
     " | breaker opened | recovery |",
-    "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
 )
 
 
@@ -56,7 +56,7 @@ def _row(result: Result) -> str:
         f"{cell.dependency}: {cell.kind}",
         cell.load,
         cell.fault.how,
-        *map(str, (it.calls, it.answered, it.degraded, it.refused, it.late, it.lost)),
+        *map(str, (it.calls, it.answered, it.degraded, it.refused, it.late, it.held_up, it.lost)),
         str(result.opened),
         recovery(result.recovery_s),
     ]

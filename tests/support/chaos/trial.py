@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -16,14 +17,17 @@ from support.chaos import books, verdict
 from support.chaos.cells import RATES, Cell
 from support.chaos.faults import Break
 from support.chaos.generate import Phase
-from support.chaos.history import History, read
+from support.chaos.history import History, Record, read
 from support.chaos.remains import Held, left_behind
+from support.chaos.starvation import Starvation, watching
 from support.chaos.verdict import Outage, Tally, stages_of
-from support.chaos.world import World
+from support.chaos.world import World, with_examples
 
 STARTS_S = 0.5
 """A generator is up before that."""
-BEFORE_S, DURING_S, AFTER_S = 0.5, 1.0, 2.4
+WARM_S = 0.7
+"""At each load, before anything breaks."""
+BEFORE_S, DURING_S, AFTER_S = 0.4, 1.0, 2.3
 RECOVERS_S = 2.0
 GENERATOR_S = 60.0
 """Far more than it takes."""
@@ -41,7 +45,7 @@ class Result:
     recovery_s: float | None
     #: How often the dependency's breaker opened.
     opened: int
-    #: The generator's own: the most it was late by.
+    #: The longest that the machine held up callers or the server.
     slack_s: float
     #: How often which stage was degraded for which reason, and calls refused.
     reasons: Counter[str]
@@ -73,6 +77,7 @@ def run(
     certain = replace(outage, ended=repair_began)
     wrong = [
         *verdict.violations(history.calls, certain, late_s=verdict.LATE_S + tolerance_s),
+        *(f"call {each.number} was not taken" for each in history.calls if each.unseen),
         *([] if recovery_s < RECOVERS_S + slack_s else [f"recovered after {recovery_s:.2f} s"]),
         *books.violations(
             books_before, books_after, cell.dependency, slack_s=slack_s, stalls=cell.fault.stalls
@@ -101,7 +106,7 @@ def warm_up(world: World, directory: Path, repair: Break) -> None:
     """Have the server see every load once, and a repair, so that it has what it will need."""
     with repair.breaking(world):
         pass
-    phases = [(1.0, rate) for rate in (*RATES.values(), RATES["low"])]
+    phases = [(WARM_S, rate) for rate in (*RATES.values(), RATES["low"])]
     with calling(world, directory, time.monotonic() + STARTS_S, phases) as history_of:
         history_of()
 
@@ -116,9 +121,12 @@ def calling(
     command += ["--port", str(world.server.port), "--at", str(begin), "--seed", str(next(_seeds))]
     for seconds, rate in phases:
         command += ["--phase", f"{seconds}:{rate}"]
-    with subprocess.Popen(command) as process:
+    with (
+        watching(world.server.pid) as starvation,
+        subprocess.Popen(command, env=os.environ | with_examples()) as process,
+    ):
         try:
-            yield Finish(process, path)
+            yield Finish(process, path, starvation)
         finally:
             process.kill()
 
@@ -129,10 +137,19 @@ class Finish:
 
     process: "subprocess.Popen[bytes]"
     path: Path
+    starvation: Starvation
 
     def __call__(self) -> History:
         assert self.process.wait(GENERATOR_S) == 0, "the generator failed"
-        return read(self.path)
+        history = read(self.path)
+        return History(
+            tuple(replace(each, slack_s=self._slack_s(each)) for each in history.calls),
+            max(history.slack_s, self.starvation.most_s),
+        )
+
+    def _slack_s(self, call: Record) -> float:
+        ended = call.finished or call.sent + call.timeout_s
+        return call.slack_s + self.starvation.between(call.sent, ended)
 
 
 def _result(

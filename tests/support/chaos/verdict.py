@@ -1,8 +1,8 @@
 """Judges a history: what may have become of a call, and what may not. Pure.
 
-Every rule is about what a caller sees; the server's own words are believed nowhere. What a caller
-sees late because it was itself held up is not the server's fault: each call has the slack of the
-generator around that time, which the generator measured.
+Every rule is about what a caller sees; the server's own words are believed nowhere. What is late
+because the machine had no core to spare is not the server's doing: each call has as much slack as
+its caller was held up, by its own clock, and the server's event loop, by the kernel's books.
 """
 
 import math
@@ -19,6 +19,8 @@ LATE_S = 0.005
 """After its deadline, nobody's end may be later than this."""
 REFUSALS = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 14: "UNAVAILABLE"}
 """The statuses that a caller who did nothing wrong may get instead of an answer."""
+NEVER = -1
+"""The pushback of a refusal after which a retry is pointless."""
 TELLING = 0.05
 """Calls that have less time than this do not tell whether a dependency is back: they may be too
 late for it in the best of times."""
@@ -46,6 +48,8 @@ class Tally:
     degraded: int
     refused: int
     late: int
+    #: Late, too, but not by the server's doing.
+    held_up: int
     lost: int
 
 
@@ -57,6 +61,7 @@ def tally(calls: Sequence[Record]) -> Tally:
         degraded=sum(each.answered and bool(each.degraded) for each in calls),
         refused=sum(not each.answered and not each.lost for each in calls),
         late=sum(each.late_s > LATE_S for each in calls),
+        held_up=sum(each.overdue_s > LATE_S >= each.late_s for each in calls),
         lost=sum(each.lost for each in calls),
     )
 
@@ -79,6 +84,8 @@ def _of_ending(call: Record, late_s: float) -> Iterator[str]:
         yield f"OK {call.late_s * 1e3:.1f} ms after the deadline"
     elif call.late_s > late_s:
         yield f"refused {call.late_s * 1e3:.1f} ms after the deadline"
+    if 4 in call.statuses and call.reason and call.pushback_ms != NEVER:
+        yield "refused for want of time, and asked to try again"
     if call.answer is not None and 0 not in call.statuses:
         yield "a message without OK"
 

@@ -33,6 +33,12 @@ INSTANCES = 2
 """So the full model can serve 200 calls per second, each of which fills a run. The server counts
 on some 165: it keeps a margin to what it has seen."""
 
+MINIMUM_CALLS = 20
+BREAKER = {"window_s": 1.0, "minimum_calls": MINIMUM_CALLS}
+"""What breakers judge by."""
+CONNECTIONS = 4
+"""To Redis, at most."""
+
 RANKER = f"""
 max_batch_size: {ITEMS}
 version_policy: {{ latest {{ num_versions: 2 }} }}
@@ -68,11 +74,6 @@ class World:
         names = [f"user-{number}" for number in range(USERS)]
         with Redis.from_url(self.redis.url) as redis:
             redis.mset({key(name): value(name) for name in names})
-
-    def pooled(self) -> int:
-        """Return how many connections the server has to Redis."""
-        with Redis.from_url(self.redis.url) as redis:
-            return len(redis.client_list()) - 1  # this one
 
     def ask(self, method: str, **fields: Any) -> Any:
         """Ask `AdminService` something."""
@@ -111,9 +112,8 @@ class World:
 
     def breakers(self) -> dict[str, Any]:
         """Return all breakers by name, those of model versions included."""
-        versions = self.ask("ListInstances").versions
         return {each.name: each.breaker for each in self.dependencies()} | {
-            f"model/{each.model}/{each.version}": each.breaker for each in versions
+            f"model/{each.model}/{each.version}": each.breaker for each in self.versions()
         }
 
     def dependencies(self) -> Sequence[Any]:
@@ -121,9 +121,14 @@ class World:
         found: Sequence[Any] = self.ask("ListDependencies").dependencies
         return found
 
+    def versions(self) -> Sequence[Any]:
+        """Return all versions of all models, with their instances."""
+        found: Sequence[Any] = self.ask("ListInstances").versions
+        return found
+
     def states(self, model: str) -> set[str]:
         """Return the states that the versions of a model are in."""
-        return {each.state for each in self.ask("ListInstances").versions if each.model == model}
+        return {each.state for each in self.versions() if each.model == model}
 
     def samples(self, *names: str) -> dict[str, float]:
         """Return the samples of metrics, all of one moment, by how they are written."""
@@ -132,16 +137,22 @@ class World:
         return {sample: float(value) for sample, value in found}
 
 
+def with_examples() -> dict[str, str]:
+    """Return what to add to the environment of a process that is to know examples and tests."""
+    known = (str(EXAMPLES), str(ROOT / "tests"), os.environ.get("PYTHONPATH"))
+    return {"PYTHONPATH": os.pathsep.join(filter(None, known))}
+
+
 def _config(directory: Path, redis: RedisServer, proxy: Path) -> Path:
     """Write the server's configuration: the example's, and what is different here."""
     config = yaml.safe_load((EXAMPLES / "cascade" / "config.yaml").read_text())
     dependencies = config["resilience"]["dependencies"]
     for name in ("tastes", "trend", "ranker", "ranker_small", "ranker_previous", "order"):
         breaker = dependencies.setdefault(name, {}).setdefault("breaker", {})
-        breaker |= {"window_s": 1.0}
-    config["resilience"]["model_breaker"] = {"window_s": 1.0}
+        breaker |= BREAKER
+    config["resilience"]["model_breaker"] = BREAKER
     config["repository"] |= {"poll_s": 0.1, "settle_s": 0.0}
-    config["redis"] = {"url": f"unix://{proxy}"}
+    config["redis"] = {"url": f"unix://{proxy}", "connections": CONNECTIONS}
     config["admin"] |= {"port": 0}
     config["faults"] = {
         "enabled": True,
@@ -163,13 +174,12 @@ def world(
     with running_redis(directory) as redis:
         config = _config(directory, redis, directory / "proxy.sock")
         everything = ("--load-model", "*") if control_mode == "explicit" else ()
-        python_path = filter(None, (str(EXAMPLES), os.environ.get("PYTHONPATH")))
         with serving(
             directory,
             *("--config", str(config), "--control-mode", control_mode, *everything),
             repository=models,
             transport=transport,
-            environment={"PYTHONPATH": os.pathsep.join(python_path)},
+            environment=with_examples(),
         ) as server:
             found = _ADMIN.search(server.announcement)
             assert found is not None, server.announcement

@@ -1,5 +1,6 @@
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,7 @@ class Sleeper:
 
     def __init__(self) -> None:
         self.rung: list[float] = []
-        self.then = lambda: None
+        self.then: Callable[[], object] = int  # nothing
 
     def ring(self) -> None:
         self.rung.append(now())
@@ -95,7 +96,7 @@ async def test_who_is_rung_may_ask_to_be_rung_again(again_at: float) -> None:
     alarms, it = some_alarms(), Sleeper()
 
     def again() -> None:
-        it.then = lambda: None
+        it.then = int
         alarms.set(again_at, it)
 
     it.then = again

@@ -24,7 +24,8 @@ async def within(alarms: Alarms, at: float, it: Awaitable[int]) -> int:
         try:
             return await it
         except BaseException as error:
-            assert not await attempt.was_answered(error)
+            if await attempt.was_answered(error):
+                return attempt.answer
             raise
     finally:
         attempt.end()
@@ -89,7 +90,8 @@ async def test_a_caller_who_leaves_as_the_alarm_rings_is_cancelled(alarm_first: 
         try:
             return await answer()
         except asyncio.CancelledError as error:
-            assert not await attempts[0].was_answered(error)
+            if await attempts[0].was_answered(error):
+                return attempts[0].answer
             raise
         finally:
             attempts[0].end()

@@ -34,10 +34,10 @@ FIXED = config.Limit(mode="fixed", initial=10)
 
 
 async def ask(
-    dependency: Dependency, *acts: Act, within_s: float = 10.0, **metadata: str
+    dependency: Dependency, *acts: Act, within_s: float = 10.0, criticality: str = ""
 ) -> int | InferdError:
     """Return the answer, or the error that there was instead."""
-    call = a_call(within_s, {key.replace("_", "-"): value for key, value in metadata.items()})
+    call = a_call(within_s, {CRITICALITY: criticality} if criticality else {})
     try:
         return await dependency.guards(Scripted(*acts))(call, call.deadline)
     except InferdError as error:
@@ -133,6 +133,18 @@ class TestBreaker:
 
         assert dependency.breaker.state is State.OPEN
 
+    async def test_an_alarm_that_rings_early_takes_nothing_from_the_time_that_is_enough(
+        self,
+    ) -> None:
+        dependency = a_dependency(breaker=TOUCHY)
+        used_to(dependency, 0.1)
+
+        for _ in range(10):
+            just_enough_s = dependency.enough_s + EARLY_S / 2
+            assert isinstance(await ask(dependency, 5.0, within_s=just_enough_s), TimedOut)
+
+        assert dependency.breaker.counts(now()).calls == 0
+
     async def test_a_timeout_of_its_own_counts_as_a_failure(self) -> None:
         dependency = a_dependency(breaker=TOUCHY)
         call = a_call()
@@ -181,9 +193,10 @@ class TestLimit:
         self, criticality: str, admitted: int
     ) -> None:
         dependency = a_dependency(limit=FIXED)
-        said = {CRITICALITY: criticality}
 
-        answers = await asyncio.gather(*(ask(dependency, 0.1, **said) for _ in range(12)))
+        answers = await asyncio.gather(
+            *(ask(dependency, 0.1, criticality=criticality) for _ in range(12))
+        )
 
         assert sum(isinstance(each, int) for each in answers) == admitted
 
@@ -237,10 +250,8 @@ class TestStatistics:
         for act in (0.2, BROKEN):
             call = a_call()
             call.span = Span()
-            try:
+            with contextlib.suppress(DependencyFailed):
                 await dependency.guards(Scripted(act))(call, call.deadline)
-            except DependencyFailed:
-                pass
 
         assert Span.children == [("it", 0.0, 0.2, "ok"), ("it", 0.2, 0.2, "dependency_failed")]
 

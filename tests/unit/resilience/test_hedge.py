@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ FIRST, SECOND = DependencyFailed("the first failed"), DependencyFailed("the seco
 class Pair:
     """What is asked of a dependency that is hedged after 10 ms or so, from a full second on."""
 
-    def __init__(self, *acts: Act, **settings: object) -> None:
+    def __init__(self, *acts: Act, **settings: Any) -> None:
         settings = {"retry": ONCE, **settings}
         self.dependency: Dependency = a_dependency(**settings)
         self.hedge_after_s = used_to(self.dependency, 0.01)
@@ -213,9 +214,7 @@ async def test_a_caller_who_leaves_in_the_moment_the_hedge_wins_is_cancelled(
             loop.call_soon(task.cancel)
 
     call = a_call()
-    task = asyncio.ensure_future(
-        dependency.guards(ask, repeatable=True)(call, call.deadline)  # type: ignore[arg-type]
-    )
+    task = asyncio.ensure_future(dependency.guards(ask, repeatable=True)(call, call.deadline))
     loop.call_later(0.05, both)
 
     with pytest.raises(asyncio.CancelledError):
@@ -244,9 +243,7 @@ async def test_a_first_attempt_that_cleans_up_past_the_deadline_is_cancelled_onc
 
     call = a_call(0.05)
 
-    answer = await dependency.guards(ask, repeatable=True)(  # type: ignore[arg-type]
-        call, call.deadline
-    )
+    answer = await dependency.guards(ask, repeatable=True)(call, call.deadline)
 
     assert answer == 2
     assert cancelling() == 0

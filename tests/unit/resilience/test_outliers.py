@@ -104,3 +104,12 @@ def test_good_runs_are_news_after_a_failed_one_and_after_an_ejection() -> None:
         told.append(it.all_well)
 
     assert told == [True, False, True, False, False, True]
+
+
+def test_a_successor_has_as_many_failures_to_go_as_anybody() -> None:
+    it = outliers(consecutive_failures=2)
+    assert runs(it, 0, False, False) == [False, True]
+
+    it.pause_s(0, SLOW_S)
+
+    assert runs(it, 0, False, False) == [False, True]

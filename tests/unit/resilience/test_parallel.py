@@ -61,11 +61,14 @@ async def test_who_does_not_need_a_straggler_does_not_wait_for_it(one: Stage, ot
 
 
 async def test_an_error_of_the_block_ends_its_stages(one: Stage) -> None:
-    with pytest.raises(DependencyFailed):
+    async def answer() -> None:
         async with Parallel() as at_once:
             at_once.begin(one.run(5.0))
             await asyncio.sleep(0.1)
             raise DependencyFailed("no")
+
+    with pytest.raises(DependencyFailed):
+        await answer()
 
     assert one.ended == "cancelled"
 

@@ -1,6 +1,7 @@
 """What is tried again, when, and how often."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from support.guards import Scripted, a_call, a_dependency, now, used_to
 BROKEN = DependencyFailed("it is broken")
 
 
-def retried(attempts: int = 3, **settings: object) -> Dependency:
+def retried(attempts: int = 3, **settings: Any) -> Dependency:
     settings = {"retry": Retry(attempts=attempts, backoff_ms=10), **settings}
     return a_dependency(hedge=Hedge(enabled=False), **settings)
 

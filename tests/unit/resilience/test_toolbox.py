@@ -79,7 +79,7 @@ def test_a_stage_that_the_cascade_has_not_is_refused_by_name() -> None:
 def test_a_rung_that_the_service_has_not_is_refused_by_name() -> None:
     endpoint = toolbox().endpoint(RANK, cascade("score"))
 
-    with pytest.raises(BadCascade, match="stage score of .* has no rung rule; there are best"):
+    with pytest.raises(BadCascade, match=r"stage score of .* has no rung rule; there are best"):
         endpoint.stage("score", best=rule)
 
 
@@ -96,7 +96,7 @@ def test_whether_a_stage_is_optional_is_not_for_the_configuration_to_say() -> No
     stages = (Stage(name="trend", ladder=ladder, optional=True), Stage(name="score", ladder=ladder))
     endpoint = toolbox().endpoint(RANK, Cascade(stages=stages))
 
-    with pytest.raises(BadCascade, match="stage trend of .* cannot be optional"):
+    with pytest.raises(BadCascade, match=r"stage trend of .* cannot be optional"):
         endpoint.stage("trend", best=rule)
-    with pytest.raises(BadCascade, match="stage score of .* must be optional"):
+    with pytest.raises(BadCascade, match=r"stage score of .* must be optional"):
         endpoint.optional_stage("score", best=rule)
