@@ -8,11 +8,9 @@ no way to guard a coroutine without Tornado, so it guards a plain function; `pur
 same coroutine. Both are a breaker and nothing else.
 """
 
-import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pybreaker
 import uvloop
@@ -20,8 +18,8 @@ from purgatory import AsyncCircuitBreakerFactory
 
 from inferd.call import Call
 from inferd.config.faults import Faults
-from inferd.config.resilience import Cascade, Dependency, Hedge, Limit, Resilience, Rung, Stage
 from inferd.config.resilience import Breaker as BreakerSettings
+from inferd.config.resilience import Cascade, Dependency, Hedge, Limit, Resilience, Rung, Stage
 from inferd.deadline import Deadline
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.toolbox import Toolbox

@@ -84,27 +84,30 @@ class Ranking:
         self._tastes = LastAnswers[Vectors](max_entries=REMEMBERED, max_age_s=TASTE_AGE_S)
         self._scores = LastAnswers[Vectors](max_entries=REMEMBERED, max_age_s=SCORES_AGE_S)
         self._remote = RemoteModel(host.options.get("trend", "127.0.0.1:9001"), "trend", host.clock)
+        host.closing.push_async_callback(self._remote.close)
         #: Items per call, of late.
         self._items = 10.0
         guard = host.toolbox.dependency
         self._endpoint = endpoint = host.toolbox.endpoint(RANK, CASCADE, capacity=self._capacity)
         self._taste = endpoint.stage(
             "taste",
-            store=guard("tastes").guards(self._stored_taste, repeatable=True),
+            store=guard("tastes").guards(self._stored_taste, repeatable=True, check=_require_taste),
             stale=self._last_taste,
             nobody=self._nobodys_taste,
         )
         self._trend = endpoint.optional_stage(
             "trend",
-            model=guard("trend").guards(self._trend_of, repeatable=True),
+            model=guard("trend").guards(self._trend_of, repeatable=True, check=_require_finite),
             # In nobody's ladder unless the configuration puts it there.
-            remote=guard("trend_remote").guards(self._trend_elsewhere, repeatable=True),
+            remote=guard("trend_remote").guards(
+                self._trend_elsewhere, repeatable=True, check=_require_finite
+            ),
         )
         self._score = endpoint.stage(
             "score",
-            full=guard("ranker").guards(self._full),
-            small=guard("ranker_small").guards(self._small),
-            previous=guard("ranker_previous").guards(self._previous),
+            full=guard("ranker").guards(self._full, check=_require_finite),
+            small=guard("ranker_small").guards(self._small, check=_require_finite),
+            previous=guard("ranker_previous").guards(self._previous, check=_require_finite),
             stale=self._last_scores,
             rule=self._popularity,
         )
@@ -145,8 +148,7 @@ class Ranking:
         if len(stored) != 4 * WIDTH:
             raise DependencyFailed(f"what is stored under {key(user)} is no taste")
         taste: Vectors = np.frombuffer(stored, np.float32)
-        if not np.isfinite(taste).all() or abs(float(np.dot(taste, taste)) - 1) > 0.01:
-            raise DependencyFailed(f"what is stored under {key(user)} is no taste")
+        _require_taste(taste)
         self._tastes.put(user, taste, self._clock())
         return taste
 
@@ -170,6 +172,7 @@ class Ranking:
         self, call: Call, deadline: Deadline, user: str, items: Sequence[int], taste: Vectors
     ) -> Vectors:
         scores = await self._run(call, deadline, _features(items, taste), "ranker")
+        _require_finite(scores)  # what is remembered is not asked for its sense again
         self._scores.put((user, tuple(items)), scores.copy(), self._clock())  # not the whole batch
         return scores
 
@@ -195,8 +198,6 @@ class Ranking:
             model, {"features": features}, call=call, deadline=deadline, version=version
         )
         scores: Vectors = outputs["score"][:, 0]
-        if not np.isfinite(scores).all():
-            raise DependencyFailed(f"scores of {model} are not finite")
         return scores
 
     async def _last_scores(
@@ -255,6 +256,17 @@ def _features(items: Sequence[int], taste: Vectors) -> Vectors:
     features[:, :WIDTH] = taste
     features[:, WIDTH:] = VECTORS[items]
     return features
+
+
+def _require_taste(taste: Vectors) -> None:
+    length = float(np.dot(taste, taste))
+    if taste is not NOBODY and not abs(length - 1) <= 0.01:  # nor if it is not a number
+        raise DependencyFailed("what is stored is no taste")
+
+
+def _require_finite(scores: Vectors) -> None:
+    if not np.isfinite(scores).all():
+        raise DependencyFailed("the scores are not finite")
 
 
 def _remembered(stale: Stale[Vectors] | None) -> Stale[Vectors]:

@@ -26,6 +26,11 @@ class RemoteModel:
         self._clock = clock
         self._client: AsyncClient | None = None
 
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._client is not None:
+            await self._client.close()
+
     async def scores(self, call: Call, deadline: Deadline, features: Vectors) -> Vectors:
         """Return the model's `score`, of shape [n], for features of shape [n, width]."""
         # The guard here retries and hedges, within its allowance. Two layers would multiply.

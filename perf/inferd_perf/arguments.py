@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from inferd.call import Criticality
 from inferd_perf.payload import Recipe
 from inferd_perf.sides import SCHEDULINGS, TRANSPORTS, Side, side_of
 from inferd_perf.stats import INVALID_EXIT
 
 EXIT_CODES = "Exit codes: 0 measured, 1 could not measure, 2 wrong arguments, 3 INVALID."
+
+ROUNDING = 1e-9
 
 Value = TypeVar("Value")
 
@@ -89,6 +92,21 @@ def scheduling(text: str) -> str:
     if text not in SCHEDULINGS:
         raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(SCHEDULINGS)}")
     return text
+
+
+def mix(text: str) -> dict[str, float]:
+    """Read `CLASS=SHARE,...`, shares of the calls; what is left says nothing of its class."""
+    shares: dict[str, float] = {}
+    known = ", ".join(Criticality)
+    for word in text.split(","):
+        name, _equals, share = word.partition("=")
+        if name not in [*Criticality] or name in shares:
+            raise argparse.ArgumentTypeError(f"'{name}' is not another of {known}")
+        shares[name] = positive(share)
+    left = 1 - sum(shares.values())
+    if left < -ROUNDING:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than all calls")
+    return {"": left, **shares} if left > ROUNDING else shares
 
 
 def add_request_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from inferd_perf.arguments import (
     at_least_one,
     conclude,
     end_servers_on_sigterm,
+    mix,
     positive,
     recipe_of,
     repository_of,
@@ -57,6 +58,14 @@ def add_overload(commands: Any) -> None:
     )
     parser.add_argument(
         "--tolerance", type=positive, default=0.03, help="of the capacity, a share (0.03)"
+    )
+    parser.add_argument(
+        "--mix",
+        type=mix,
+        default={"": 1.0},
+        metavar="CLASS=SHARE,...",
+        help="what share of the calls says which x-criticality, with a line for each class; the "
+        "rest says none. Each class has its own connections",
     )
     add_transports(parser, ["grpcio", "envoy"])
     parser.add_argument("--deadline-ms", type=positive, default=50.0, help="of every call (50)")
@@ -113,7 +122,7 @@ def plan_of(
 def _tell_rate(m: rates.Measurement) -> None:
     invalid = f"  INVALID: {'; '.join(m.report.faults)}" if m.report.faults else ""
     print(
-        f"round {m.round + 1}  {m.side:<8} {m.rate:>6.0f}/s offered  "
+        f"round {m.round + 1}  {m.side:<20} {m.rate:>6.0f}/s offered  "
         f"{m.report.share_in_time:7.2%} in time{invalid}",
         file=sys.stderr,
         flush=True,
@@ -124,7 +133,7 @@ def _overload(args: argparse.Namespace) -> int:
     from inferd_perf import overload, servers
 
     sides = [KNOWN[name] for name in args.transport]
-    plan = plan_of(args, sides, rates=args.rates or ())
+    plan = replace(plan_of(args, sides, rates=args.rates or ()), mix=args.mix)
     machine = report.machine()
     end_servers_on_sigterm()
     try:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Load:
     grace_s: float = 0.0
     connections: int = 4
     idle_connections: int = 0
+    #: What every call says beside what gRPC has it say.
+    metadata: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
 
     @property
@@ -159,6 +161,7 @@ def words(load: Load, port: int, *bodies: Path) -> list[str]:
         "--seed": load.seed,
     }
     given = [(name, str(value)) for name, value in options.items() if value is not None]
+    given += [("--header", f"{key}: {value}") for key, value in load.metadata.items()]
     given += [("--body", str(body)) for body in bodies]
     return [word for pair in given for word in pair]
 

@@ -6,9 +6,11 @@ soon the others were refused, and that nothing came late; and where the CPU went
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from inferd.call import CRITICALITY
 from inferd_perf import openload, threads
 from inferd_perf.capacity import HOLDS, Bounds
 from inferd_perf.openload import Closed, Load, Open
@@ -27,6 +29,11 @@ _MISSES = 2
 _MOST_ROUNDS = 6
 _SETTLE_S = 1.0
 
+Mix = Mapping[str, float]
+"""What share of the calls says which `x-criticality`; "" says none."""
+
+_ALIKE: Mix = {"": 1.0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -44,12 +51,14 @@ class Plan:
     duration_s: float
     deadline_s: float
     grace_s: float
+    #: By each of the `mix`, which has a generator for each of its classes.
     connections: int
     threads: int
     ready_timeout_s: float
+    mix: Mix = field(default_factory=lambda: _ALIKE)
 
 
-def _load(plan: Plan, rate: float, seed: int) -> Load:
+def _load(plan: Plan, rate: float, seed: int, criticality: str) -> Load:
     return Load(
         pattern=Open(rate),
         warmup_s=plan.warmup_s,
@@ -57,29 +66,44 @@ def _load(plan: Plan, rate: float, seed: int) -> Load:
         deadline_s=plan.deadline_s,
         grace_s=plan.grace_s,
         connections=plan.connections,
+        metadata={CRITICALITY: criticality} if criticality else {},
         seed=seed,
     )
 
 
-def _measured(plan: Plan, server: Server, message: bytes, number: int, rate: float) -> Measurement:
-    load = _load(plan, rate, seed=number + 1)
-    with openload.firing(load, server.port, message) as shot:
-        time.sleep(load.warmup_s)
+def _measured(
+    plan: Plan, server: Server, message: bytes, number: int, rate: float
+) -> list[Measurement]:
+    """Offer one rate, and return what came of it: for each class of the mix."""
+    loads = {
+        criticality: _load(plan, rate * share, len(plan.mix) * number + place, criticality)
+        for place, (criticality, share) in enumerate(plan.mix.items(), start=1)
+    }
+    with ExitStack() as stack:
+        shots = {
+            criticality: stack.enter_context(openload.firing(load, server.port, message))
+            for criticality, load in loads.items()
+        }
+        time.sleep(plan.warmup_s)
         before = threads.snapshot(server.pid)
-        time.sleep(load.duration_s)
+        time.sleep(plan.duration_s)
         after = threads.snapshot(server.pid)
-        report = shot.report()
-    generator_s = report.generator_cores * load.duration_s
-    return Measurement(
-        side=server.side.name,
-        round=number,
-        rate=rate,
-        report=report,
-        server_cores={
-            group: cpu_s / load.duration_s for group, cpu_s in threads.used(before, after).items()
-        },
-        other_cores=threads.elsewhere(before, after, generator_s) / load.duration_s,
-    )
+        reports = {criticality: shot.report() for criticality, shot in shots.items()}
+    generators_s = sum(report.generator_cores for report in reports.values()) * plan.duration_s
+    server_cores = {
+        group: cpu_s / plan.duration_s for group, cpu_s in threads.used(before, after).items()
+    }
+    return [
+        Measurement(
+            side=f"{server.side.name} {criticality}".rstrip(),
+            round=number,
+            rate=rate * plan.mix[criticality],
+            report=report,
+            server_cores=server_cores,
+            other_cores=threads.elsewhere(before, after, generators_s) / plan.duration_s,
+        )
+        for criticality, report in reports.items()
+    ]
 
 
 def _guess(plan: Plan, server: Server, message: bytes) -> float:
@@ -96,11 +120,12 @@ def _find_capacity(
     plan: Plan, server: Server, message: bytes, tell: Callable[[Measurement], None]
 ) -> float:
     bounds, guess = Bounds(), _guess(plan, server, message)
+    alike = replace(plan, mix=_ALIKE)
 
     def holds(rate: float) -> bool:
         misses = 0
         for number in range(_MOST_ROUNDS):
-            measured = _measured(plan, server, message, number, rate)
+            (measured,) = _measured(alike, server, message, number, rate)
             tell(measured)
             time.sleep(_SETTLE_S)
             if measured.report.share_in_time >= HOLDS:
@@ -139,7 +164,7 @@ def _turn(plan: Plan, side: Side, number: int, rates: Sequence[float]) -> Iterat
         server.wait_until_ready(plan.recipe.model, plan.ready_timeout_s)
         message = _message(plan, server)
         for rate in rates:
-            yield _measured(plan, server, message, number, rate)
+            yield from _measured(plan, server, message, number, rate)
             time.sleep(_SETTLE_S)
         server.verify(message)
 

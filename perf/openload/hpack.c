@@ -16,10 +16,13 @@ static void put_hpack_length(struct buffer *block, size_t length) {
     buffer_append(block, &byte, 1);
 }
 
-static void put_hpack_text(struct buffer *block, const char *text) {
-    size_t length = strlen(text);
+static void put_hpack_bytes(struct buffer *block, const char *text, size_t length) {
     put_hpack_length(block, length);
     buffer_append(block, text, length);
+}
+
+static void put_hpack_text(struct buffer *block, const char *text) {
+    put_hpack_bytes(block, text, strlen(text));
 }
 
 // `name` is an index of the static table here; neither side stores such a header.
@@ -28,11 +31,20 @@ static void put_indexed_name(struct buffer *block, uint8_t name, const char *val
     put_hpack_text(block, value);
 }
 
+// Written out: neither side stores it.
+static const uint8_t literal = 0;
+
 static void put_header(struct buffer *block, const char *name, const char *value) {
-    static const uint8_t literal = 0;
     buffer_append(block, &literal, 1);
     put_hpack_text(block, name);
     put_hpack_text(block, value);
+}
+
+void put_header_line(struct buffer *block, const char *line) {
+    const char *end = strstr(line, ": ");
+    buffer_append(block, &literal, 1);
+    put_hpack_bytes(block, line, (size_t)(end - line));
+    put_hpack_text(block, end + 2);
 }
 
 void put_fixed_headers(struct buffer *block, const char *path, const char *authority) {

@@ -9,6 +9,8 @@
 
 // A call's headers are those that are the same in every call, and then its timeout.
 void put_fixed_headers(struct buffer *block, const char *path, const char *authority);
+// `line` is `name: value`.
+void put_header_line(struct buffer *block, const char *line);
 void put_timeout(struct buffer *block, int64_t left_us);
 
 // Reads `grpc_status` from a header block and leaves it alone where there is none. Our settings

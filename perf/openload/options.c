@@ -18,6 +18,7 @@ static const char usage[] =
     "  --outcomes FILE       schedule: write a line `row outcome took_ns` for each measured call\n"
     "  --concurrency N       closed loop: N callers, each waits for its answer\n"
     "  --churn N             N sessions per second: connect, call, then wait, cancel or hang up\n"
+    "  --header 'NAME: TEXT' of every call, beside gRPC's own; NAME in small letters; up to 8 times\n"
     "  --connections N       (4); churn: the most at once\n"
     "  --idle-connections N  open beside them, unused (0)\n"
     "  --warmup-s N          not measured (0)\n"
@@ -73,10 +74,17 @@ static void add_body(struct options *options, const char *name, const char *valu
     options->body_files[options->n_bodies++] = value;
 }
 
+static void add_header(struct options *options, const char *name, const char *value) {
+    if (options->n_headers == MOST_HEADERS) refuse(name, "is given too often");
+    if (strstr(value, ": ") == NULL) refuse(name, "is not `NAME: TEXT`");
+    options->headers[options->n_headers++] = value;
+}
+
 static void read_option(struct options *options, const char *name, const char *value) {
     if (!strcmp(name, "--port")) options->port = (int)number(name, value, 1, 65535);
     else if (!strcmp(name, "--path")) options->path = value;
     else if (!strcmp(name, "--body")) add_body(options, name, value);
+    else if (!strcmp(name, "--header")) add_header(options, name, value);
     else if (!strcmp(name, "--outcomes")) options->outcomes_file = value;
     else if (!strcmp(name, "--connections"))
         options->connections = (int)number(name, value, 1, 1e5);

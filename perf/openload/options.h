@@ -5,7 +5,7 @@
 
 enum pattern_name { PATTERN_OPEN, PATTERN_CLOSED, PATTERN_CHURN };
 
-enum { MOST_BODIES = 64 };
+enum { MOST_BODIES = 64, MOST_HEADERS = 8 };
 
 struct options {
     enum pattern_name pattern;
@@ -13,6 +13,8 @@ struct options {
     const char *path, *schedule_file, *outcomes_file;
     const char *body_files[MOST_BODIES];
     int n_bodies;
+    const char *headers[MOST_HEADERS];  // `name: value`
+    int n_headers;
     double rate;  // open: calls per second; churn: sessions per second
     int concurrency, connections, idle_connections;
     int64_t count;  // closed: the most calls; churn: the most sessions; 0: no such bound

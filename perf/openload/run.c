@@ -270,6 +270,8 @@ void run_begin(const struct options *options) {
     srand48(options->seed);
     snprintf(authority, sizeof authority, "127.0.0.1:%d", options->port);
     put_fixed_headers(&fixed_headers, options->path, authority);
+    for (int i = 0; i < options->n_headers; i++)
+        put_header_line(&fixed_headers, options->headers[i]);
     run = (struct run){
         .options = *options,
         .pattern = patterns[options->pattern],

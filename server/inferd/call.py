@@ -35,6 +35,8 @@ class Criticality(StrEnum):
     SHEDDABLE = "SHEDDABLE"
 
 
+_KNOWN = frozenset(each.value for each in Criticality)
+
 SHEDDABLE = frozenset({Criticality.SHEDDABLE_PLUS, Criticality.SHEDDABLE})
 """Whose calls may be refused for the sake of others."""
 
@@ -93,7 +95,12 @@ class Call:
         return tuple((key, self.metadata[key]) for key in ONWARD if key in self.metadata)
 
     @property
+    def criticality(self) -> str:
+        """What its caller says that the answer is worth; CRITICAL, unless that is a known word."""
+        said = str(self.metadata.get(CRITICALITY, "")).upper()
+        return said if said in _KNOWN else Criticality.CRITICAL.value
+
+    @property
     def sheddable(self) -> bool:
         """Whether its caller said that others go first."""
-        said = self.metadata.get(CRITICALITY)
-        return said is not None and str(said).upper() in SHEDDABLE
+        return self.criticality in SHEDDABLE

@@ -164,6 +164,10 @@ class ModelFailed(InferdError):
     retry_after_s = -1.0
 
 
+class Poison(ModelFailed):
+    """The model fails at this input, and not at others that were run with it, or after it."""
+
+
 class LoadFailed(InferdError):
     """A model cannot be loaded; the message names the file or the field, and why."""
 

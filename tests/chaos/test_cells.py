@@ -70,6 +70,8 @@ def test_what_breaks_costs_an_ingredient_and_not_the_answer(
 ) -> None:
     it, before = worlds.of(transport)
     result = trial.run(it, cell, tmp_path, before, tolerance_s=TOLERANCE_S)
+    if result.spoilt:
+        pytest.skip(f"the machine stood still for {result.slack_s:.1f} s")
     assert result.wrong == ()
     assert result.tally.lost == 0
     assert result.tally.answered > 0.9 * result.tally.calls

@@ -109,7 +109,9 @@ async def test_a_fault_that_makes_no_sense_names_its_fields() -> None:
     assert [each.field for each in wrong.field_violations] == ["fault.latency.ms"]
 
 
-async def test_processes_that_share_the_port_of_calls_do_not_share_the_admin_port() -> None:
+async def test_processes_that_share_the_port_of_calls_do_not_share_the_admin_port(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     async with serving_admin(config(reuse_port=True), routes()) as port:
         taken = Config.model_validate(
             {"server": {"reuse_port": True}, "admin": {"enabled": True, "port": port}}
@@ -117,6 +119,8 @@ async def test_processes_that_share_the_port_of_calls_do_not_share_the_admin_por
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
             async with serving_admin(taken, routes()):
                 pass
+
+    assert capfd.readouterr().err == ""
 
 
 async def test_whoever_looks_on_does_not_hold_up_the_end() -> None:

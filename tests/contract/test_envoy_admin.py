@@ -1,6 +1,7 @@
 """Envoy's admin interface, as the server around which it runs uses it."""
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -10,12 +11,16 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from inferd.call import CRITICALITY, Criticality
 from inferd.services.status import refusal
 from inferd.transport.envoy import launch
 from inferd.transport.envoy.admin import Admin
-from inferd.transport.envoy.bootstrap import DRAIN, PRESSURE, SHED
+from inferd.transport.envoy.bootstrap import DRAIN, SHED
+from inferd.transport.envoy.giving_way import SHARES, key_of
+from inferd.transport.envoy.shares import NOTHING, ORDER, Shares
 from support.envoy import Hosted, hosted
 
 WHY_NOT = launch.missing()
@@ -25,14 +30,13 @@ SERVICE = "/inferd.test.Plain"
 #: A channel's own connection, not one that channels to the same address share.
 ALONE = [("grpc.use_local_subchannel_pool", 1)]
 CALLS = 1000
-SHED_PERCENT = (
-    "envoy_overload_envoy_load_shed_points_http_connection_manager_decode_headers_scale_percent"
-)
+UNCONDITIONAL = "/inferd.test.Asked/"
+EVERYTHING: Shares = dict.fromkeys(ORDER, 1.0)
 
 
 @pytest.fixture(scope="module")
 def envoy() -> Iterator[Hosted]:
-    with hosted() as running:
+    with hosted(unconditional=[UNCONDITIONAL]) as running:
         yield running
 
 
@@ -63,22 +67,33 @@ async def refused(channel: grpc.aio.Channel) -> grpc.aio.AioRpcError:
     return caught.value
 
 
-async def is_answered(channel: grpc.aio.Channel) -> bool:
+async def is_answered(
+    channel: grpc.aio.Channel, criticality: str | None = None, service: str = f"{SERVICE}/"
+) -> bool:
+    said = [] if criticality is None else [(CRITICALITY, criticality)]
     try:
-        await echoed(channel)
+        await channel.unary_unary(f"{service}Echo")(b"", timeout=20, metadata=said)
     except grpc.aio.AioRpcError:
         return False
     return True
 
 
-async def until_shed(admin: Admin, percent: int) -> None:
+async def until_shed(admin: Admin, shares: Shares) -> None:
     """Have Envoy refuse so many calls, and return when it has heard of it."""
-    admin.shed(percent / 100)
+    admin.shed(shares)
     async with asyncio.timeout(20):
         while True:
-            if await counted(admin, SHED_PERCENT) == percent:
+            if await heard(admin) == shares:
                 return
             await asyncio.sleep(0.001)
+
+
+async def heard(admin: Admin) -> Shares:
+    """Return what Envoy says that it refuses."""
+    entries = json.loads(await admin._ask("GET", "/runtime"))["entries"]
+    said = {key: yaml.safe_load(entry["final_value"]) for key, entry in entries.items()}
+    nothing = {"numerator": 0}
+    return {each: said.get(key_of(each), nothing)["numerator"] / 10_000 for each in ORDER}
 
 
 async def left(channel: grpc.aio.Channel) -> None:
@@ -135,9 +150,11 @@ async def test_an_envoy_that_does_not_answer_has_no_statistics(
 async def test_what_envoy_sheds_is_refused_as_we_would(envoy: Hosted) -> None:
     async with an_admin(envoy) as admin, a_channel(admin) as channel:
         await echoed(channel)
-        await until_shed(admin, 100)
+        before = await counted(admin, "envoy_http_fault_aborts_injected")
+        await until_shed(admin, EVERYTHING)
         error = await refused(channel)
-        await until_shed(admin, 0)
+        assert await counted(admin, "envoy_http_fault_aborts_injected") == before + 1
+        await until_shed(admin, NOTHING)
         assert await is_answered(channel)
 
     ours = refusal(SHED)
@@ -151,26 +168,79 @@ async def test_what_envoy_sheds_is_refused_as_we_would(envoy: Hosted) -> None:
 
 async def test_a_share_is_shed_at_random(envoy: Hosted) -> None:
     async with an_admin(envoy) as admin, a_channel(admin) as channel:
-        await until_shed(admin, 50)
+        await until_shed(admin, {**NOTHING, Criticality.CRITICAL: 0.5})
         answered = [await is_answered(channel) for _ in range(CALLS)]
-        await until_shed(admin, 0)
+        await until_shed(admin, NOTHING)
 
     # Ten standard deviations to each side.
     assert 0.34 < sum(answered) / CALLS < 0.66
 
 
+@pytest.mark.parametrize("shed", ORDER)
+async def test_a_class_is_shed_and_no_other(envoy: Hosted, shed: Criticality) -> None:
+    async with an_admin(envoy) as admin, a_channel(admin) as channel:
+        await until_shed(admin, {**NOTHING, shed: 1.0})
+        answered = {each for each in Criticality if await is_answered(channel, each.value)}
+        in_small_letters = await is_answered(channel, shed.value.lower())
+        await until_shed(admin, NOTHING)
+
+    assert answered == {*Criticality} - {shed}
+    assert not in_small_letters
+
+
+async def test_who_says_nothing_that_we_know_is_critical(envoy: Hosted) -> None:
+    async with an_admin(envoy) as admin, a_channel(admin) as channel:
+        await until_shed(admin, {**NOTHING, Criticality.CRITICAL: 1.0})
+        answered = [await is_answered(channel, said) for said in (None, "", "urgent")]
+        await until_shed(admin, NOTHING)
+
+    assert answered == [False, False, False]
+
+
+async def test_what_must_always_be_answered_is_never_shed(envoy: Hosted) -> None:
+    async with an_admin(envoy) as admin, a_channel(admin) as channel:
+        await until_shed(admin, EVERYTHING)
+        plus = await is_answered(channel, "CRITICAL_PLUS")
+        asked = [await is_answered(channel, said, UNCONDITIONAL) for said in (None, "SHEDDABLE")]
+        await until_shed(admin, NOTHING)
+
+    assert plus
+    assert asked == [True, True]
+
+
+async def test_nobody_makes_up_statistics_or_rules(envoy: Hosted) -> None:
+    """What a fault filter understands by itself: headers that ask for faults, or name a caller."""
+    asking = {
+        "x-envoy-fault-abort-request": "503",
+        "x-envoy-fault-abort-grpc-request": "14",
+        "x-envoy-fault-abort-request-percentage": "100",
+        "x-envoy-fault-delay-request": "30000",
+        "x-envoy-downstream-service-cluster": "made-up",
+    }
+    async with an_admin(envoy) as admin, a_channel(admin) as channel:
+        await channel.unary_unary(f"{SERVICE}/Echo")(b"", timeout=20, metadata=[*asking.items()])
+
+        assert "made" not in (await admin.statistics()).decode()
+
+
 def test_what_has_been_said_is_not_said_again(tmp_path: Path) -> None:
     admin = Admin(tmp_path / "admin.sock")
-    file = tmp_path / PRESSURE
+    link = tmp_path / SHARES
 
-    admin.shed(0.25)
-    said = file.stat()
-    admin.shed(0.25)
-    assert (file.stat().st_ino, file.read_text()) == (said.st_ino, "0.2500")
-    admin.shed(0.5)
+    def said() -> str:
+        return (link / key_of(Criticality.SHEDDABLE)).read_text().splitlines()[0]
 
-    assert file.read_text() == "0.5000"
-    assert [*tmp_path.iterdir()] == [file]
+    admin.shed({**NOTHING, Criticality.SHEDDABLE: 0.25})
+    first = link.readlink()
+    admin.shed({**NOTHING, Criticality.SHEDDABLE: 0.25})
+    assert (link.readlink(), said()) == (first, "numerator: 2500")
+    admin.shed({**NOTHING, Criticality.SHEDDABLE: 0.5})
+    assert (link.readlink() != first, said()) == (True, "numerator: 5000")
+    for thousandths in range(100):
+        admin.shed({**NOTHING, Criticality.SHEDDABLE: thousandths / 1000})
+
+    assert said() == "numerator: 990"
+    assert len([*tmp_path.iterdir()]) == 3
 
 
 async def test_nobody_else_can_open_the_admin_socket(envoy: Hosted) -> None:
@@ -225,7 +295,7 @@ async def test_draining_without_clients_is_soon_done() -> None:
             await admin.listener_port()
             await admin.drain()
 
-            assert (envoy.admin.parent / DRAIN).read_text() == "1.0000"
+            assert (envoy.admin.parent / DRAIN).read_text() == "1"
 
 
 async def test_answers_under_way_are_waited_for(envoy: Hosted) -> None:

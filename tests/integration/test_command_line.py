@@ -160,6 +160,18 @@ def test_every_mistake_in_the_configuration_is_told_at_once(tmp_path: Path) -> N
     assert "got 'soon'" in problems[2]
 
 
+def test_what_is_configured_for_methods_that_there_are_not_is_told_before_they_are_missed(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "inferd.yaml"
+    config.write_text("resilience: {rate_limits: [{per_s: 1, methods: [/no.Such/Method]}]}\n")
+
+    said = inferd("check", "--config", str(config))
+
+    text = "resilience.rate_limits.0.methods.0: there is nothing of that name"
+    assert said == Said(UNUSABLE, "", f"inferd: {text}\n")
+
+
 @pytest.mark.parametrize(
     ("what", "why"), [("nothing", "No such file or directory"), ("a file", "Not a directory")]
 )

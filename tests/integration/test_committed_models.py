@@ -12,12 +12,12 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from digits import classify, train
 from google.protobuf import text_format
 from numpy.typing import NDArray
 from onnx import TensorProto
 from scripts import build_test_repository
 
+from digits import classify, train
 from inferd.oip.model_config_pb2 import DataType, ModelConfig
 
 ROOT = Path(__file__).resolve().parents[2]

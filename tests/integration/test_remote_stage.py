@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cascade import ranking_pb2 as pb
 
+from cascade import ranking_pb2 as pb
 from inferd_client import Client, HedgePolicy
 from support.server import ROOT, Server, eventually, serving
 

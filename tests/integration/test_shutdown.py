@@ -293,3 +293,30 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, transport: Tra
     assert answer["OUTPUT0"].max() == 4
     assert code == 0
     assert b"stopped" not in logged, "the pipe was not full"
+
+
+OPENING = """
+import logging
+
+
+async def close():
+    logging.getLogger("inferd.opening").warning("closed")
+
+
+def services(host):
+    host.closing.push_async_callback(close)
+    return []
+"""
+
+
+def test_what_a_service_has_opened_is_closed_when_the_server_has_drained(
+    tmp_path: Path, transport: Transport
+) -> None:
+    (tmp_path / "opening.py").write_text(OPENING)
+    environment = {"PYTHONPATH": str(tmp_path), "INFERD__SERVER__SERVICES": "[opening:services]"}
+
+    with serving(tmp_path, *ONLY_SIMPLE, transport=transport, environment=environment) as server:
+        assert "inferd.opening" not in server.logged()
+
+    said = server.logged()
+    assert said.index("draining") < said.index("inferd.opening") < said.index("stopped")

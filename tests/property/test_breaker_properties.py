@@ -37,6 +37,7 @@ configs = st.builds(
     window_calls=st.sampled_from([1, 3, 6]),
     minimum_calls=st.sampled_from([1, 2, 4]),
     failure_rate=st.sampled_from([0.1, 0.5, 0.6, 1.0]),
+    consecutive_failures=st.sampled_from([0, 2, 20]),
     slow_rate=st.sampled_from([0.3, 0.8, 1.0]),
     slow_ms=st.just(SLOW_S * 1e3),
     open_s=st.just(0.5),
@@ -157,8 +158,20 @@ class Reference:
             busy_until = max(busy_until, each.ended)
         return now >= since + self.config.probe_timeout_s
 
+    def all_failed(self, now: float) -> bool:
+        """Return whether so many calls in a row have failed, since it was closed last."""
+        closed = max(era for era, (state, _) in enumerate(self.states, 1) if state is State.CLOSED)
+        seen = [each for each in self.calls if each.era == closed and each.says_something]
+        seen.sort(key=lambda each: each.ended)
+        most = self.config.consecutive_failures
+        last = seen[-most:] if most else []
+        return len(last) == most > 0 and all(each.outcome is Outcome.FAILURE for each in last)
+
     def judge(self, now: float) -> None:
         config = self.config
+        if self.state is State.CLOSED and self.all_failed(now):
+            self.open(now)
+            return
         if self.state is State.CLOSED:
             judged = self.window(now)
             of, enough = len(judged), config.minimum_calls

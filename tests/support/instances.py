@@ -1,6 +1,7 @@
 """A model version whose instances can fail and hang, in virtual time, with pretended threads."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inferd.config.resilience import Outliers as Config
-from inferd.errors import LoadFailed, ModelFailed
+from inferd.errors import LoadFailed, ModelFailed, NotReady
 from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
 from inferd.inference.instances import Instances
@@ -17,6 +18,7 @@ from inferd.inference.permits import CorePermits
 from inferd.inference.request import Request, Tensors
 from inferd.inference.scheduling import LatencyModel, Policy, RunTime, Scheduler, buckets_of
 from inferd.inference.warmup import Sample
+from inferd.inference.watch import Instance
 from inferd.resilience.outliers import Outliers
 from inferd.telemetry.statistics import ModelStatistics
 
@@ -31,16 +33,23 @@ PAUSE_S, BUILD_S = 0.2, 0.05
 class Stop:
     stopped = False
 
+    def __init__(self) -> None:
+        self.then: Callable[[], object] = lambda: None
+
     def now(self) -> None:
         self.stopped = True
+        self.then()
 
 
 class Thread:
-    """Takes `RUN_S` and adds one; 13 is poison. It can fail at everything, or hang."""
+    """Takes `RUN_S` and adds one; 13 is poison.
+
+    It can fail at everything, or hang, be it for good or until it is stopped.
+    """
 
     def __init__(self) -> None:
         self.session = object()
-        self.fails = self.hangs = self.left = False
+        self.fails = self.hangs = self.endless = self.left = False
         self.ran: list[list[float]] = []
         self.stops: list[Stop] = []
         #: What a hung thread does when it comes to itself.
@@ -55,7 +64,10 @@ class Thread:
             self.run_here(batch)
             done()
 
-        if self.hangs:
+        if self.endless:
+            self.fails = True
+            self.stops[-1].then = lambda: asyncio.get_running_loop().call_soon(finish)
+        elif self.hangs:
             self.wake = finish
         else:
             asyncio.get_running_loop().call_later(RUN_S, finish)
@@ -79,6 +91,28 @@ class Thread:
 
     def close(self, *, timeout_s: float) -> None:
         raise AssertionError("only the end closes threads")
+
+
+class Unwatched:
+    """The watch over instances that nobody watches."""
+
+    broken = False
+    all_well = True
+
+    def limit_s(self, predicted_s: float) -> float:
+        return math.inf
+
+    def overdue_s(self, predicted_s: float) -> float:
+        return math.inf
+
+    def passes(self, instance: Instance, *, good: bool) -> bool:
+        return True
+
+    def replace(self, instance: Instance, why: str) -> None:
+        raise AssertionError("whatever happened, it passes")
+
+    def absence(self) -> NotReady:
+        raise AssertionError("it is always there")
 
 
 class Version:

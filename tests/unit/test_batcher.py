@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inferd.errors import Expired, Infeasible, ModelFailed, NotReady, Shed
-from inferd.inference.batch import Batch, Poison
+from inferd.errors import Expired, Infeasible, ModelFailed, NotReady, Poison, Shed
+from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
 from inferd.inference.permits import CorePermits
 from inferd.inference.request import Request, Tensors
@@ -25,6 +25,7 @@ from inferd.inference.scheduling import (
     buckets_of,
 )
 from inferd.telemetry.statistics import ModelStatistics
+from support.instances import Unwatched
 
 RUN_S = 0.010
 
@@ -105,6 +106,7 @@ class Fixture:
             inline_below_s=inline_below_s,
             guard_s=guard_s,
             clock=self.loop.time,
+            watch=Unwatched(),
             permits=permits,
             threads=threads,
             turns=self.turns,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inferd.errors import FaultInjected, InferdError, ModelFailed
-from inferd.inference.batch import Batch, Poison
+from inferd.errors import FaultInjected, InferdError, ModelFailed, Poison
+from inferd.inference.batch import Batch
 from inferd.inference.control import COUNTS_FOR_S, Control
 from inferd.inference.faulty import Faulty, any_broken
 from inferd.inference.finite import FiniteOutputs
@@ -29,6 +29,8 @@ class Model:
     def __init__(self) -> None:
         self.now_s = 100.0
         self.fails = False
+        #: What is raised of good requests, though it should not be.
+        self.bug: Exception | None = None
         self.ran: list[list[float]] = []
 
     def clock(self) -> float:
@@ -43,6 +45,8 @@ class Model:
     def run(self, inputs: Tensors, outputs: Sequence[str], stop: object) -> list[NDArray[Any]]:
         x = inputs["x"]
         self.ran.append(x[:, 0].tolist())
+        if self.bug and not x.any():
+            raise self.bug
         if self.fails or (x == 13).any():
             raise ModelFailed("13 is not supported")
         return [x for _ in outputs]
@@ -88,6 +92,16 @@ async def test_where_a_good_request_fails_too_it_is_the_model() -> None:
     model.fails = True
 
     batch = ran(model, 1)
+
+    assert kinds(batch) == [ModelFailed]
+    assert batch.failed
+
+
+async def test_a_control_that_cannot_be_run_leaves_it_at_that() -> None:
+    model = Model()
+    model.bug = ValueError("nobody thought of this")
+
+    batch = ran(model, 13)
 
     assert kinds(batch) == [ModelFailed]
     assert batch.failed

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from inferd.app.launch import envoy_config
 from inferd.app.settings import load
-from inferd.config import Envoy, Server
+from inferd.config import Config, Envoy, Server
 from inferd.oip import grpc_service_pb2 as oip
 from inferd.transport.envoy import launch
 from inferd.transport.envoy.bootstrap import bootstrap, described, printed
@@ -134,20 +135,42 @@ def test_there_is_room_for_python_to_refuse_large_metadata(
 
 
 def test_only_what_is_asked_for_stands_before_python() -> None:
-    assert the_filters() == ["rbac", "pyvoy"]
+    assert the_filters() == ["fault", "rbac", "pyvoy"]
     assert the_manager()["codec_type"] == "HTTP2"
-    assert the_manager()["route_config"] == {}
     assert the_filters(cors_origins=("https://shop.example",)) == [
+        "fault",
         "rbac",
         "pyvoy",
     ]  # no browser can come
     assert "access_log" not in the_manager()
 
 
+def test_the_whole_server_lets_everybody_ask_how_it_is() -> None:
+    listener = yaml.safe_load(envoy_config(Config()))["static_resources"]["listeners"][0]
+    (network,) = listener["filter_chains"][0]["filters"]
+    (host,) = network["typed_config"]["route_config"]["virtual_hosts"]
+
+    exempt = {route["match"]["prefix"] for route in host["routes"] if only_a_prefix(route)}
+    assert exempt == {
+        "/grpc.health.v1.Health/",
+        "/grpc.reflection.v1.ServerReflection/",
+        "/grpc.reflection.v1alpha.ServerReflection/",
+        "/inference.GRPCInferenceService/ModelReady",
+        "/inference.GRPCInferenceService/ServerLive",
+        "/inference.GRPCInferenceService/ServerMetadata",
+        "/inference.GRPCInferenceService/ServerReady",
+    }
+
+
+def only_a_prefix(route: dict[str, Any]) -> bool:
+    """Whether a route is for all calls to some paths, and refuses none of them."""
+    return "headers" not in route["match"] and "typed_per_filter_config" not in route
+
+
 def test_browsers_are_let_in_on_request() -> None:
     settings = {"grpc_web": True, "cors_origins": ("https://shop.example", "*")}
 
-    assert the_filters(**settings) == ["rbac", "cors", "grpc_web", "pyvoy"]
+    assert the_filters(**settings) == ["fault", "rbac", "cors", "grpc_web", "pyvoy"]
     assert the_manager(**settings)["codec_type"] == "AUTO"
     (host,) = the_manager(**settings)["route_config"]["virtual_hosts"]
     policy = host["typed_per_filter_config"]["envoy.filters.http.cors"]
@@ -186,7 +209,7 @@ def test_the_rate_limit_leaves_room_for_bursts(
 ) -> None:
     filters = the_manager(rate_limit_per_s=per_s, rate_limit_burst=burst)["http_filters"]
 
-    assert filters[1]["typed_config"]["token_bucket"] == bucket
+    assert filters[2]["typed_config"]["token_bucket"] == bucket
 
 
 def test_statistics_that_nobody_sees_are_not_kept() -> None:

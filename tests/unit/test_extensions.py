@@ -1,6 +1,7 @@
 """How services that are not part of this package are found."""
 
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def a_host(resilience: Resilience | None = None) -> Host:
     settings = resilience or Resilience()
     toolbox = a_toolbox(time.monotonic, cascades=settings.cascades)
     models: Any = None
-    return Host(models=models, toolbox=toolbox, redis=None, options={}, clock=time.monotonic)
+    return Host(models, toolbox, None, options={}, clock=time.monotonic, closing=AsyncExitStack())
 
 
 def problem(*names: str, host: Host | None = None) -> str:

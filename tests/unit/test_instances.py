@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from inferd.config.resilience import Outliers as Config
-from inferd.errors import Expired, ModelFailed, NotReady, Shed
+from inferd.errors import ModelFailed, NotReady, Shed, TimedOut
 from inferd.inference.permits import CorePermits
 from inferd.inference.request import Tensors
-from support.instances import BUILD_S, HUNG_S, PAUSE_S, RUN_S, Version
+from support.instances import BUILD_S, HUNG_S, PAUSE_S, RUN_S, SETTINGS, Version
 
 # -- runs that fail ----------------------------------------------------------------------------
 
@@ -110,12 +110,28 @@ async def test_who_is_late_before_the_run_is_given_up_hears_of_it_in_time() -> N
     it.threads[0].hangs = True
     request = it.ask(within_s=0.05)
 
-    with pytest.raises(Expired):
+    with pytest.raises(TimedOut, match="longer than was predicted"):
         await request.future
     assert it.loop.time() <= 0.05
 
     await asyncio.sleep(HUNG_S)
     assert it.statistics.ejections == 1, "though nobody waited for it any more"
+
+
+@pytest.mark.parametrize(("within_s", "ejections"), [(0.09, 0), (0.11, 1)])
+async def test_runs_that_all_give_up_on_have_failed_if_that_took_long(
+    within_s: float, ejections: int
+) -> None:
+    it = Version(settings=SETTINGS.model_copy(update={"hung_min_ms": 1000.0}))
+    it.threads[0].endless = True
+
+    for _ in range(SETTINGS.consecutive_failures):
+        with pytest.raises(TimedOut):
+            await it.ask(within_s=within_s).future
+        await asyncio.sleep(RUN_S)
+
+    # Ten times as long as predicted: 100 ms.
+    assert it.statistics.ejections == ejections
 
 
 async def test_a_hung_run_that_comes_to_itself_changes_nothing() -> None:

@@ -354,7 +354,7 @@ async def test_who_asks_redis_is_in_the_bulkhead_meanwhile() -> None:
 
 def test_what_is_configured_for_nothing_there_is_can_be_named() -> None:
     settings = config.Resilience(
-        rate_limits=(a_rate(), a_rate(methods=("/inferd.test.Eco/*",))),
+        rate_limits=(a_rate(), a_rate(methods=("*", "/inferd.test.Eco/*"))),
         bulkheads={
             SERVICE_NAME: config.Bulkhead(max_calls=1),
             "Echo": config.Bulkhead(max_calls=1),
@@ -363,6 +363,6 @@ def test_what_is_configured_for_nothing_there_is_can_be_named() -> None:
     limits = Limits(settings, clock=lambda: 0.0)
 
     assert limits.unknown(bind(SERVICE, Echo())) == [
-        "resilience.rate_limits.1.methods",
+        "resilience.rate_limits.1.methods.1",
         "resilience.bulkheads.Echo",
     ]

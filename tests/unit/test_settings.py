@@ -55,6 +55,13 @@ def test_a_path_from_the_command_line_stays_as_it_is(tmp_path: Path) -> None:
         ("server: {port: [", "expected the node content"),
         ("repository: {control_mode: pull}", "repository.control_mode: .*'poll'.*got 'pull'"),
         ("telemetry: {log: {level: loud}}", "telemetry.log.level: .*got 'loud'"),
+        ("redis: {url: 'redis://h:1/a'}", "redis.url: after the host .*, got 'redis://h:1/a'"),
+        ("redis: {url: 'redis://h:1?socket_timeout=x'}", "redis.url: .*socket_timeout"),
+        ("resilience: {model_breaker: {open_s: 99}}", "model_breaker: open_s .* open_max_s$"),
+        (
+            "resilience: {dependencies: {a: {limit: {maximum: 9}}}}",
+            r"a.limit: minimum \(2\), initial \(20\) and maximum \(9\) must be in this order$",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -129,7 +136,10 @@ def test_a_configuration_survives_being_written_down(tmp_path: Path) -> None:
     """
     config = load(a_file(tmp_path, text), {}, {})
 
-    assert Config.model_validate_json(config.model_dump_json()) == config
+    read = Config.model_validate_json(config.model_dump_json(exclude_unset=True))
+
+    assert read == config
+    assert read.model_fields_set == {"faults", "resilience"}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +155,27 @@ def test_a_configuration_survives_being_written_down(tmp_path: Path) -> None:
 def test_a_mistake_in_a_schedule_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(a_file(tmp_path, f"faults: {{schedule: {text}}}"), {}, {})
+
+
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "redis: {url: 'redis://me:s3@cret@here:99999'}")
+
+    with pytest.raises(ConfigError, match=r"got 'redis://me:\*\*\*@here:99999'"):
+        load(path, {}, {})
+
+
+def test_on_and_off_are_words_whatever_yaml_makes_of_them(tmp_path: Path) -> None:
+    text = "resilience: {dependencies: {a: {breaker: {mode: off}, limit: {mode: off}}}}"
+
+    it = load(a_file(tmp_path, text), {}, {}).resilience.dependencies["a"]
+
+    assert (it.breaker.mode, it.limit.mode) == ("off", "off")
+
+
+def test_a_limit_that_does_not_adapt_has_no_bounds(tmp_path: Path) -> None:
+    text = "resilience: {dependencies: {a: {limit: {mode: fixed, initial: 1}}}}"
+
+    assert load(a_file(tmp_path, text), {}, {}).resilience.dependencies["a"].limit.initial == 1
 
 
 def test_keys_in_lists_of_sections_are_known(tmp_path: Path) -> None:

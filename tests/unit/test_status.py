@@ -1,5 +1,6 @@
 """Every error has its status, and the details say to programs what the message says to people."""
 
+import math
 from typing import Any
 
 import pytest
@@ -87,7 +88,14 @@ def test_the_details_repeat_the_status_and_give_the_reason(
 
 @pytest.mark.parametrize(
     ("retry_after_s", "pushback"),
-    [(None, None), (-1.0, "-1"), (0.0, "0"), (0.0121, "13"), (2.5, "2500")],
+    [
+        (None, None),
+        (-1.0, "-1"),
+        (0.0, "0"),
+        (0.0121, "13"),
+        (2.5, "2500"),
+        (math.inf, "1000000000"),
+    ],
 )
 def test_pushback_is_whole_milliseconds_rounded_up(
     retry_after_s: float | None, pushback: str | None

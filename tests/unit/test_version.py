@@ -22,6 +22,7 @@ from inferd.errors import (
     ModelFailed,
     NotReady,
     Shed,
+    TimedOut,
 )
 from inferd.inference.batch import Batch
 from inferd.inference.batcher import Batcher
@@ -143,7 +144,9 @@ class Fixture:
             inline_below_s=0.0,
             guard_s=rules.guard_s,
             clock=self.clock,
+            watch=self.instances,
         )
+        self.instances.service = self.batcher
         self.version = ModelVersion(
             name="m",
             number=1,
@@ -271,11 +274,11 @@ async def test_a_call_that_is_given_up_counts_once() -> None:
     before = asyncio.create_task(it.ask(numbers(4)))
     await asyncio.sleep(0)
 
-    with pytest.raises(Expired):
+    with pytest.raises(TimedOut):
         await it.ask(numbers(5), call=it.call(within_s=0.045))
 
     await before
-    assert it.statistics.drops == {"LATE_DROP": 1}
+    assert it.statistics.drops == {"TIMED_OUT": 1}
     assert it.statistics.fail.count == it.statistics.failures["REJECTED"] == 1
 
 
@@ -508,7 +511,7 @@ async def test_who_is_late_in_a_batch_is_told_which() -> None:
     it.model.takes_s = 0.1
     call = it.call(within_s=0.04)
 
-    with pytest.raises(Expired):
+    with pytest.raises(TimedOut):
         await it.ask(numbers(3), call=call)
 
     assert call.trailing == [("x-queue-ms", "0.000"), ("x-batch", "3")]

@@ -12,6 +12,7 @@ from inferd.config import Config
 from inferd.services.pipeline import Pipeline
 from inferd.services.routes import Route
 from inferd.telemetry.rpc import RpcStatistics
+from inferd.transport import sockets
 from inferd.transport.grpcio.server import listening
 
 
@@ -29,6 +30,7 @@ async def serving_admin(config: Config, routes: Iterable[Route]) -> AsyncIterato
     server = config.server.model_copy(
         update={"port": config.admin.port, "reuse_port": False, "max_concurrent_calls": 0}
     )
+    sockets.check_free(server.host, server.port, reuse_port=False)  # gRPC tells standard error, too
     pipeline = Pipeline(RpcStatistics(()), config.telemetry.log)
     async with listening(server, routes, pipeline) as port:
         yield port

@@ -1,6 +1,7 @@
 """The composition root: every part is built here, once, and knows only what it is given."""
 
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,8 @@ class Parts:
     metrics: Metrics
     lag: LoopLag
     faults: FaultPoints
-    toolbox: Toolbox
-    limits: Limits
-    #: None where none is configured.
-    redis: "Redis | None"
+    #: What is to be closed when nothing runs any more.
+    closing: AsyncExitStack
 
 
 def loader(config: Config) -> Loader:
@@ -80,8 +79,15 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     bounds_s = [each / 1000 for each in config.telemetry.latency_buckets_ms]
     loads, rpcs, lag = LoadStatistics(), RpcStatistics(bounds_s), LoopLag()
     faults = FaultPoints(config.faults, clock)
-    toolbox = Toolbox(config.resilience, faults, histogram=lambda: Histogram(bounds_s), clock=clock)
-    connected = redis.made(config.redis)
+    toolbox = Toolbox(
+        config.resilience,
+        faults,
+        histogram=lambda: Histogram(bounds_s),
+        busy=lambda: lag.busy,
+        clock=clock,
+    )
+    connected, closing = redis.made(config.redis), AsyncExitStack()
+    closing.push_async_callback(redis.closed, connected)
     limits = _limits(config, toolbox, connected)
     models = Models(
         config.repository,
@@ -94,7 +100,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
             clock=clock,
             tracer=tracer,
             resilience=config.resilience,
-            points=faults,
+            points=faults if config.faults.enabled else None,
         ),
         loads,
         parse_text=parse_pbtxt,
@@ -103,7 +109,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         wall_clock=time.time,  # noqa: TID251 - files have times of day
     )
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
-    host = Host(models, toolbox, connected, config.server.service_options, clock)
+    closing.callback(open_inference.close)
+    host = Host(models, toolbox, connected, config.server.service_options, clock, closing)
     added = extensions(config.server.services, host)
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
@@ -147,9 +154,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         metrics=metrics,
         lag=lag,
         faults=faults,
-        toolbox=toolbox,
-        limits=limits,
-        redis=connected,
+        closing=closing,
     )
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from inferd.app.build import loader
+from inferd.app.build import build, loader
 from inferd.config import Config
 from inferd.errors import LoadFailed
 from inferd.inference.loading import Loader, Source
@@ -19,8 +19,10 @@ Result = tuple[str, str]
 def check(config: Config) -> Iterator[Result]:
     """Load and warm up every version that would be served, one at a time.
 
-    Raises `LoadFailed` when a repository cannot be read.
+    Raises `LoadFailed` when a repository cannot be read, and `ConfigError` for what is configured
+    for services, methods and stages that there are not.
     """
+    build(config, lambda _level, _format: None, None).open_inference.close()
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
     loading = loader(config)
     for files in snapshot.models.values():

@@ -61,7 +61,7 @@ def become_envoy(config: Config) -> NoReturn:
     sockets.check_free(server.host, server.port, reuse_port=server.reuse_port)
     directory = launch.run_directory()
     try:
-        (directory / CONFIG).write_text(config.model_dump_json())
+        (directory / CONFIG).write_text(config.model_dump_json(exclude_unset=True))
         launch.become_envoy(directory, _bootstrap(config, directory), *_arguments(config))
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)

@@ -17,7 +17,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 from inferd import __version__
-from inferd.app import redis
 from inferd.app.admin import serving_admin
 from inferd.app.announce import announcement
 from inferd.app.build import Parts, build
@@ -128,33 +127,30 @@ async def serve(
     """Serve until `stop`, and return after a complete drain."""
     with tracing(config.telemetry.traces, server_version=__version__) as tracer:
         parts = build(config, logs.apply, tracer)
-        try:
-            async with (
-                _background(parts),
-                breaking(config.faults, parts.faults),
-                _http(config, parts, transport_metrics) as http_port,
-                serving_admin(config, parts.admin_routes) as admin_port,
-                listening(config.server, parts.routes, parts.pipeline) as port,
-            ):
-                failed = await _loaded(parts, stop)
-                if failed and config.repository.strict:
-                    raise LoadFailed("\n".join(failed))
-                if not stop.received:
-                    say(
-                        announcement(
-                            config,
-                            parts.models.index(),
-                            port=port,
-                            http_port=http_port,
-                            admin_port=admin_port,
-                        )
+        async with (
+            parts.closing,
+            _background(parts),
+            breaking(config.faults, parts.faults),
+            _http(config, parts, transport_metrics) as http_port,
+            serving_admin(config, parts.admin_routes) as admin_port,
+            listening(config.server, parts.routes, parts.pipeline) as port,
+        ):
+            failed = await _loaded(parts, stop)
+            if failed and config.repository.strict:
+                raise LoadFailed("\n".join(failed))
+            if not stop.received:
+                say(
+                    announcement(
+                        config,
+                        parts.models.index(),
+                        port=port,
+                        http_port=http_port,
+                        admin_port=admin_port,
                     )
-                    gc.freeze()
-                    await stop.wait()
-                await _leave(config, parts)
-        finally:
-            parts.open_inference.close()
-            await redis.closed(parts.redis)
+                )
+                gc.freeze()
+                await stop.wait()
+            await _leave(config, parts)
     log.info("stopped")
 
 

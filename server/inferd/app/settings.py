@@ -5,6 +5,7 @@ names its key in capitals, `INFERD__SERVER__PORT=9001`, and its value is YAML, t
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +18,8 @@ from inferd.config import Config
 
 PREFIX = "INFERD__"
 SEPARATOR = "__"
+
+_PASSWORD = re.compile(r"(://[^/?#\s]*:).*@")
 
 
 class ConfigError(Exception):
@@ -127,14 +130,22 @@ def _described(error: ValidationError) -> list[str]:
     lines = []
     for each in error.errors(include_url=False, include_context=False):
         key = ".".join(str(step) for step in each["loc"])
+        text = each["msg"].removeprefix("Value error, ")
         if each["type"] == "extra_forbidden":
             known = ", ".join(sorted(_keys_at(each["loc"][:-1])))
             lines.append(f"{key}: no such key; there are {known}")
         elif not key:
-            lines.append(each["msg"])  # it names the keys that do not go together
+            lines.append(text)  # it names the keys that do not go together
+        elif each["type"] == "value_error" and isinstance(each["input"], dict):
+            lines.append(f"{key}: {text}")  # so does it, in a section
         else:
-            lines.append(f"{key}: {each['msg']}, got {each['input']!r:.80}")
+            lines.append(f"{key}: {text}, got {_shown(each['input'])}")
     return lines
+
+
+def _shown(value: Any) -> str:
+    """Return what was given, cut to a line's length; passwords in URLs are nobody's business."""
+    return _PASSWORD.sub(r"\1***@", repr(value))[:80]
 
 
 def _keys_at(location: tuple[int | str, ...]) -> Iterable[str]:

@@ -25,18 +25,18 @@ def client(settings: config.Redis) -> Redis:
     Raises `ValueError` for a URL with options that make no sense. While as many connections as
     there may be are in use, who asks waits for one.
     """
-    pool = BlockingConnectionPool.from_url(
-        settings.url,
-        max_connections=settings.connections,
-        timeout=None,
-        socket_timeout=None,
-        socket_connect_timeout=settings.connect_timeout_ms / 1000,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,  # saves a round trip per connection
-    )
     try:
+        pool = BlockingConnectionPool.from_url(
+            settings.url,
+            max_connections=settings.connections,
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=settings.connect_timeout_ms / 1000,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # saves a round trip per connection
+        )
         pool.connection_class(**pool.connection_kwargs)  # reads the options, connects nothing
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"redis.url: {error}") from error
     return Redis.from_pool(pool)
 

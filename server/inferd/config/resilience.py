@@ -5,9 +5,9 @@ has these defaults, or those that its service declares.
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from inferd.config.section import NotNegative, Positive, Section
 
@@ -15,21 +15,33 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 Methods = Annotated[str, Field(pattern=r"^(\*|/[\w.]+/(\*|\w+))$")]
+Identity = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _as_written(given: Any) -> Any:
+    """YAML takes `on` and `off` for booleans; whoever wrote them meant the words."""
+    return {True: "on", False: "off"}[given] if isinstance(given, bool) else given
+
+
+Written = BeforeValidator(_as_written)
 
 
 class Breaker(Section):
     """A circuit breaker: when a dependency is left alone, and how it is tried again."""
 
-    mode: Literal["on", "metrics_only", "off"] = "on"
+    mode: Annotated[Literal["on", "metrics_only", "off"], Written] = "on"
     """metrics_only: tell what it would do, and let all calls pass."""
     window: Literal["time", "count"] = "time"
     """What the rates are of: the calls of the last `window_s`, or the last `window_calls`."""
     window_s: Positive = 10.0
     window_calls: Count = 100
     minimum_calls: Count = 20
-    """Fewer calls in the window say nothing."""
+    """Fewer calls in the window say nothing, unless it is full."""
     failure_rate: Share = 0.5
     """The share of failed calls at which it opens."""
+    consecutive_failures: Annotated[int, Field(ge=0)] = 20
+    """So many failed calls in a row open it, too: who waits for each answer makes few calls while
+    there are none, and the window is still full of good ones. 0: never."""
     slow_rate: Share = 0.8
     """The share of slow calls at which it opens."""
     slow_ms: NotNegative = 0.0
@@ -55,7 +67,7 @@ class Breaker(Section):
 class Limit(Section):
     """How many calls to a dependency may be under way at once."""
 
-    mode: Literal["adaptive", "fixed", "off"] = "adaptive"
+    mode: Annotated[Literal["adaptive", "fixed", "off"], Written] = "adaptive"
     """adaptive: as many as it takes without answering more slowly."""
     initial: Count = 20
     """Where it begins; where it stays, if it is fixed."""
@@ -64,8 +76,12 @@ class Limit(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> "Limit":
-        if not self.minimum <= self.initial <= self.maximum:
-            raise ValueError("minimum, initial and maximum must be in this order")
+        in_order = self.minimum <= self.initial <= self.maximum
+        if self.mode == "adaptive" and not in_order:
+            raise ValueError(
+                f"minimum ({self.minimum}), initial ({self.initial}) and maximum ({self.maximum})"
+                " must be in this order"
+            )
         return self
 
 
@@ -157,7 +173,7 @@ class RateLimit(Section):
     """Calls that may come at once, after a pause."""
     methods: Annotated[tuple[Methods, ...], Field(min_length=1)] = ("*",)
     """Full paths, `/package.Service/*`, or `*`. Counted together."""
-    identities: tuple[str, ...] = ()
+    identities: tuple[Identity, ...] = ()
     """The callers (`client-id`) that it is for, each for itself. Empty: everybody."""
     together: bool = False
     """One allowance for all of them, instead of one each."""
@@ -173,6 +189,14 @@ class Bulkhead(Section):
     """Of them, those that may be taken by CRITICAL calls and by those below; and so on."""
     sheddable_plus_share: Share = 0.8
     sheddable_share: Share = 0.6
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Bulkhead":
+        if not self.sheddable_share <= self.sheddable_plus_share <= self.critical_share:
+            raise ValueError(
+                "sheddable_share, sheddable_plus_share and critical_share must be in this order"
+            )
+        return self
 
 
 class Outliers(Section):

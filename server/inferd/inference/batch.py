@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from inferd.deadline import Clock
-from inferd.errors import ModelFailed
+from inferd.errors import ModelFailed, Poison
 from inferd.inference.finite import FiniteOutputs
 from inferd.inference.packing import ROWS, Packing
 from inferd.inference.request import Request, Tensors
@@ -35,10 +35,6 @@ class Runner(Protocol):
         self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str], stop: Any
     ) -> list[NDArray[Any]]:
         """Return the named outputs, or raise `ModelFailed`. Blocks."""
-
-
-class Poison(ModelFailed):
-    """The model fails at this input, and not at others that were run with it, or after it."""
 
 
 @dataclass(slots=True, eq=False)

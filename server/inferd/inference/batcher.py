@@ -22,7 +22,7 @@ from inferd.inference.batch import Batch, Stopper
 from inferd.inference.permits import CorePermits
 from inferd.inference.request import Request, Tensors
 from inferd.inference.scheduling import Drop, Reason, Resizable, Run, RunTime, Turns
-from inferd.inference.watch import Instance, Nobody, Watch
+from inferd.inference.watch import Instance, Watch
 from inferd.telemetry.statistics import ModelStatistics
 
 #: libuv's timers have whole milliseconds: ask that much early rather than be late.
@@ -58,18 +58,18 @@ class Batcher:
         inline_below_s: float,
         guard_s: float,
         clock: Clock,
+        watch: Watch,
         tracer: BatchTracer | None = None,
         permits: CorePermits | None = None,
         threads: int = 1,
         turns: Turns | None = None,
-        watch: Watch | None = None,
     ) -> None:
         """Take `permits` for the `threads` of each run, and note in `turns` how long that took.
 
         No threads: the work is another device's, and needs no core. `watch` is told how runs
         went, and decides who serves.
         """
-        self._watch = watch or Nobody()
+        self._watch = watch
         #: Whether the watch wants to know of good runs, too.
         self._wary = False
         self._permits = permits if threads else None
@@ -259,14 +259,19 @@ class Batcher:
         self._active.remove(active)
         self._idle.append(active.instance)
         self._give_back(active.permits)
-        self._note(active.instance, active.batch)
-        self._settle(active.run, active.batch)
+        run = active.run
+        took_s = self._clock() - run.picked_at
+        self._note(active.instance, active.batch, took_s >= self._watch.overdue_s(run.predicted_s))
+        self._settle(run, active.batch)
         self._look(self._clock())
 
-    def _note(self, instance: Instance, batch: Batch) -> None:
-        """Tell the watch how a run went, and do without the instance if it says so."""
+    def _note(self, instance: Instance, batch: Batch, overdue: bool = False) -> None:
+        """Tell the watch how a run went, and do without the instance if it says so.
+
+        One that was stopped, because all had left, says nothing unless it was `overdue`.
+        """
         failed = batch.failed
-        if not (failed or self._wary) or (failed and batch.stopped):
+        if not (failed or self._wary) or (failed and batch.stopped and not overdue):
             return
         passes = self._watch.passes(instance, good=not failed)
         self._wary = not self._watch.all_well

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from inferd.deadline import Clock
-from inferd.errors import ModelFailed
 from inferd.inference.batch import Runner, Stopper
 from inferd.inference.finite import FiniteOutputs
 from inferd.inference.packing import ROWS, Packing
@@ -58,7 +57,7 @@ class Control:
             arrays = runner.run(inputs, self._outputs, stop)
             outputs = dict(zip(self._outputs, arrays, strict=True))
             self._packing.unpack(self._members, outputs)
-        except ModelFailed:
+        except Exception:  # a bug of ours, too: whatever it is, the thread has to go on
             return False
         if self._finite is not None and not self._finite.all_in(outputs):
             return False

@@ -29,13 +29,8 @@ class Point(Protocol):
 
 
 def any_broken(points: Collection[Point]) -> bool:
-    """Whether something is wrong at any of these points. Asked before every run, so a loop."""
-    for point in points:
-        if point.fault:
-            break
-    else:
-        return False
-    return True
+    """Whether something is wrong at any of these points."""
+    return any(point.fault for point in points)
 
 
 class Faulty:

@@ -149,7 +149,8 @@ class Instances:
     @property
     def broken(self) -> bool:
         """Whether something is wrong on purpose, so that no run may hold up the event loop."""
-        return any_broken(self._points)
+        # Asked before every run; unless faults are enabled, there are no points.
+        return bool(self._points) and any_broken(self._points)
 
     @property
     def all_well(self) -> bool:
@@ -159,6 +160,10 @@ class Instances:
     def limit_s(self, predicted_s: float) -> float:
         """Return how long a run may take that was predicted to take so long."""
         return self._outliers.limit_s(predicted_s)
+
+    def overdue_s(self, predicted_s: float) -> float:
+        """Return after how long a run that everybody has left counts as a failed one."""
+        return self._outliers.overdue_s(predicted_s)
 
     def passes(self, instance: Instance, *, good: bool) -> bool:
         """Note a run; whether another may follow."""

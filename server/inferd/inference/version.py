@@ -4,10 +4,9 @@ import asyncio
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inferd.call import Call, Value
 from inferd.deadline import Clock, Deadline
@@ -19,7 +18,6 @@ from inferd.errors import (
     ModelFailed,
     Unavailable,
 )
-from inferd.inference.batch import Poison
 from inferd.inference.batcher import Batcher
 from inferd.inference.instances import Instances
 from inferd.inference.packing import ROWS, Packing
@@ -27,8 +25,9 @@ from inferd.inference.repository.model_config import ModelConfig
 from inferd.inference.request import Inputs, Request, Tensors
 from inferd.inference.scheduling import LatencyModel, Policy
 from inferd.inference.standing import standing_of
+from inferd.inference.text import with_bytes, with_text
 from inferd.resilience.breaker import Breaker
-from inferd.resilience.outcome import Outcome
+from inferd.resilience.outcome import Outcome, outcome_of
 from inferd.runtime.signature import Signature
 from inferd.telemetry.statistics import ModelStatistics
 
@@ -201,7 +200,7 @@ class ModelVersion:
         last = requests[-1]
         self.breaker.settle(permit, Outcome.SUCCESS, last.run_ended - last.run_began, now)
         self._record(requests, rows, call, now)
-        return _with_bytes(result) if self._text_out else result
+        return with_bytes(result) if self._text_out else result
 
     async def drain(self) -> None:
         """Let the requests in flight finish, then give the threads back."""
@@ -249,7 +248,7 @@ class ModelVersion:
         """Give every request its part of the inputs."""
         tensors = inputs() if callable(inputs) else inputs
         if self._text_in:
-            tensors = _with_text(tensors)
+            tensors = with_text(tensors)
         at = 0
         for request in requests:
             request.inputs = tensors
@@ -351,8 +350,7 @@ def _outcome(error: BaseException) -> Outcome:
     Refusals, deadlines and callers who leave do not; nor does an input that the model fails at
     while it does well otherwise.
     """
-    failed = isinstance(error, ModelFailed) and not isinstance(error, Poison)
-    return Outcome.FAILURE if failed else Outcome.IGNORED
+    return outcome_of(error) if isinstance(error, ModelFailed) else Outcome.IGNORED
 
 
 def _require_in_time(now: float, deadline: Deadline) -> None:
@@ -374,35 +372,3 @@ def _queue_ms(seconds: float) -> tuple[str, Value]:
 
 def _joined(parts: list[Tensors], wanted: Sequence[str]) -> Tensors:
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
-
-
-def _with_text(inputs: Tensors) -> Tensors:
-    """Decode BYTES inputs: ONNX Runtime takes strings as text."""
-    return {
-        name: _decoded(name, index, array) if array.dtype.hasobject else array
-        for index, (name, array) in enumerate(inputs.items())
-    }
-
-
-def _decoded(name: str, index: int, array: NDArray[Any]) -> NDArray[Any]:
-    result = np.empty(array.size, np.object_)
-    for at, element in enumerate(array.ravel()):
-        try:
-            result[at] = element.decode() if isinstance(element, bytes) else element
-        except UnicodeDecodeError as error:
-            text = f"element {at} of input '{name}' is not valid UTF-8 ({error.reason})"
-            raise InvalidRequest(text, field=f"inputs[{index}]") from None
-    return result.reshape(array.shape)
-
-
-def _with_bytes(outputs: Tensors) -> Tensors:
-    """Encode text outputs: on the wire they are BYTES."""
-    return {
-        name: _encoded(array) if array.dtype.hasobject else array for name, array in outputs.items()
-    }
-
-
-def _encoded(array: NDArray[Any]) -> NDArray[Any]:
-    result = np.empty(array.size, np.object_)
-    result[:] = [element.encode() for element in array.ravel()]
-    return result.reshape(array.shape)

@@ -1,6 +1,5 @@
 """What runs batches, and who watches over it: what a batcher knows of both."""
 
-import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -35,6 +34,9 @@ class Watch(Protocol):
     def limit_s(self, predicted_s: float) -> float:
         """Return how long a run may take that was predicted to take so long."""
 
+    def overdue_s(self, predicted_s: float) -> float:
+        """Return after how long a run that everybody has left counts as a failed one."""
+
     def passes(self, instance: Instance, *, good: bool) -> bool:
         """Note a run, not good if the model failed; whether the instance may have another."""
 
@@ -43,25 +45,3 @@ class Watch(Protocol):
 
     def absence(self) -> NotReady:
         """Return why nobody serves."""
-
-
-class Nobody:
-    """The watch over instances that nobody watches."""
-
-    broken = False
-    all_well = True
-
-    def limit_s(self, predicted_s: float) -> float:
-        """Return infinity: no run takes too long."""
-        return math.inf
-
-    def passes(self, instance: Instance, *, good: bool) -> bool:
-        """Return true, whatever happened."""
-        return True
-
-    def replace(self, instance: Instance, why: str) -> None:
-        """Do nothing: it does not come to that."""
-
-    def absence(self) -> NotReady:
-        """Return an error: it does not come to that, either."""
-        return NotReady("no instance is in service")

@@ -20,13 +20,14 @@ Value = TypeVar("Value")
 class Attempt(Generic[Value]):
     """What is awaited by the current task until it ends or its alarm rings."""
 
-    __slots__ = ("_alarm", "_cancelling", "_cut", "_task", "answer")
+    __slots__ = ("_alarm", "_cancelling", "_cut", "_task", "_what", "answer")
 
-    def __init__(self, alarms: Alarms, at: float) -> None:
-        """Cut it short at `at`, in monotonic seconds."""
+    def __init__(self, alarms: Alarms, at: float, what: str) -> None:
+        """Cut it short at `at`, in monotonic seconds; `what` is what took too long then."""
         task = current_task(alarms.loop)  # which costs less if it need not look for the loop
         assert task is not None
         self._task = task
+        self._what = what
         self._cancelling = task.cancelling()
         #: Whether a cancellation of ours has not been taken back.
         self._cut = False
@@ -45,7 +46,7 @@ class Attempt(Generic[Value]):
         Raises `TimedOut` where it ended because its time was up.
         """
         if self._was_cut():
-            raise TimedOut(_TOO_LONG)
+            raise self._too_long()
         return False
 
     def end(self) -> None:
@@ -60,6 +61,9 @@ class Attempt(Generic[Value]):
             self._cut = True
             self._task.cancel()
 
+    def _too_long(self) -> TimedOut:
+        return TimedOut(f"{self._what} took longer than its share of the deadline")
+
     def _was_cut(self) -> bool:
         """Return whether it was cut short, and not cancelled by somebody else besides."""
         if not self._cut:
@@ -73,9 +77,11 @@ class Hedged(Attempt[Value]):
 
     __slots__ = ("_alarms", "_begin", "_ended", "_second", "_until")
 
-    def __init__(self, alarms: Alarms, at: float, until: float, begin: "Second[Value]") -> None:
+    def __init__(
+        self, alarms: Alarms, at: float, what: str, *, until: float, begin: "Second[Value]"
+    ) -> None:
         """At `at`, ask `begin` for the second attempt; at `until`, cut both short."""
-        super().__init__(alarms, at)
+        super().__init__(alarms, at, what)
         self._alarms = alarms
         self._until = until
         self._begin: Second[Value] | None = begin
@@ -118,7 +124,7 @@ class Hedged(Attempt[Value]):
             await asyncio.wait((second,))
         except asyncio.CancelledError:
             if self._was_cut():
-                raise TimedOut(_TOO_LONG) from None
+                raise self._too_long() from None
             raise
 
     def end(self) -> None:
@@ -136,8 +142,6 @@ class Hedged(Attempt[Value]):
 
 Second = Callable[[], Coroutine[Any, Any, Value] | None]
 """Makes the second attempt, or returns None: there may be none."""
-
-_TOO_LONG = "it took longer than its share of the deadline"
 
 
 def _has_answer(task: "asyncio.Task[Value]") -> bool:

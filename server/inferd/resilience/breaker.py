@@ -81,6 +81,7 @@ class Breaker:
         "_failure_rate",
         "_generation",
         "_good",
+        "_in_a_row",
         "_minimum_calls",
         "_next_open_s",
         "_passing",
@@ -117,6 +118,8 @@ class Breaker:
         self._permit = _UNCOUNTED if config.mode == "off" else self._generation
         #: Slower than this is slow, in seconds; infinity: nothing is.
         self.slow_s = config.slow_ms / 1000 or math.inf
+        #: Failed calls since the last one that did not fail.
+        self._in_a_row = 0
         #: Calls that neither failed nor were slow.
         self._good = 0
         self._usual = None if config.slow_ms else LiveQuantile(seed_s=0.0)
@@ -175,13 +178,16 @@ class Breaker:
         window = self._window
         window.record(failed, slow, now)
         calls = window.calls
+        self._in_a_row = self._in_a_row + 1 if failed else 0
         if calls >= self._minimum_calls and (
             window.failures / calls >= self._failure_rate or window.slow / calls >= self._slow_rate
         ):
             self._trip(now)
-        if not (failed or slow):
+        elif self._in_a_row == self._config.consecutive_failures and failed:
+            self._open(f"{self._in_a_row} calls in a row failed", now)
+        if self._usual is not None and not (failed or slow):
             self._good += 1
-            if self._good % ONE_IN == 0 and self._usual is not None:
+            if self._good % ONE_IN == 0:
                 self._learn(self._usual, seconds)
 
     def retry_after(self, now: float) -> float:
@@ -253,6 +259,7 @@ class Breaker:
 
     def _close(self, why: str, now: float) -> None:
         self._window.clear()
+        self._in_a_row = 0
         self._next_open_s = self._config.open_s
         if self._patience > 1 and self._probes.slowest_s > self.slow_s:
             self._usual, self.slow_s = LiveQuantile(seed_s=0.0), math.inf

@@ -44,16 +44,15 @@ class RungBudget:
 class StageBudget:
     """The rungs of a stage, and what it took as a whole."""
 
-    __slots__ = ("following_s", "name", "optional", "reserve_s", "rungs", "taken")
+    __slots__ = ("name", "optional", "reserve_s", "rungs", "taken")
 
     def __init__(self, stage: Stage) -> None:
         self.name = stage.name
         self.optional = stage.optional
         self.rungs = tuple(RungBudget(rung) for rung in stage.ladder)
         self.taken = LiveQuantile(seed_s=stage.ladder[0].seed_ms / 1000)
-        #: What others keep back for it, and what it keeps back for others.
+        #: What others keep back for it.
         self.reserve_s = 0.0
-        self.following_s = 0.0
 
 
 class Budgets:
@@ -107,7 +106,6 @@ class Budgets:
             following += max(stage.reserve_s for stage in group)
 
     def _refresh_stage(self, stage: StageBudget, following: float) -> None:
-        stage.following_s = following
         stage.reserve_s = 0.0 if stage.optional else stage.taken.at(self._quantile)
         last = len(stage.rungs) - 1
         for at, rung in enumerate(stage.rungs):

@@ -11,7 +11,8 @@ it gets slower for reasons of its own, or answers batches, it keeps its calls. H
 let in when answers have become slow, and now and then in case this has gone unnoticed. As long as
 calls do not use half of the limit anyway there is nothing to try.
 
-The one thing that needs no test is a call that timed out: it counts as a drop does for TCP.
+The one thing that needs no test is that many calls time out: that counts as a drop does for TCP.
+A few of many do not: they have causes of their own, and to let in fewer calls would not help them.
 """
 
 import math
@@ -22,7 +23,9 @@ from inferd.resilience.outcome import Outcome
 TOLERANCE = 1.5
 """How many times as long answers may take as they would if half as many calls were let in."""
 DROP_FACTOR = 0.5
-"""What is left of the limit after a timeout."""
+"""What is left of the limit when calls time out,"""
+TIMED_OUT, LEAST_TIMEOUTS = 0.25, 6
+"""which it takes this share of them for, and so many. Fewer have causes of their own."""
 LEAST_SAMPLES, MOST_SAMPLES = 10, 64
 """Answers from which the time of one is told; between the two, as many as the limit."""
 ALL_WAITING = 0.9
@@ -53,6 +56,7 @@ class ConcurrencyLimit:
         "_needed",
         "_proven",
         "_sum_s",
+        "_timeouts",
         "_trial_after_s",
         "_trial_at",
         "in_flight",
@@ -69,6 +73,8 @@ class ConcurrencyLimit:
         self.refused = 0
         #: Answers seen since the limit was set and the calls of before ended, in seconds, too.
         self._count, self._sum_s = 0, 0.0
+        #: Timeouts seen since then.
+        self._timeouts = 0
         #: As many are needed for a judgement.
         self._enough: float = LEAST_SAMPLES
         #: Whether more than half of the limit has been used since it was set.
@@ -89,15 +95,12 @@ class ConcurrencyLimit:
         return f"<ConcurrencyLimit {self.in_flight}/{self.limit:.1f} {how}>"
 
     def fix(self, limit: float | None) -> None:
-        """Keep to a limit from now on. None: to what is configured."""
-        config = self._config
-        self._fixed = limit is not None or config.mode != "adaptive"
-        if limit is not None:
-            self._set(limit)
-        elif self._fixed:
-            self._set(math.inf if config.mode == "off" else config.initial)
-        else:
-            self._set(min(max(self.limit, config.minimum), config.maximum))
+        """Keep to a limit from now on. None: begin again with what is configured."""
+        mode = self._config.mode
+        self._fixed = limit is not None or mode != "adaptive"
+        if limit is None:
+            limit = math.inf if mode == "off" else self._config.initial
+        self._set(limit)
 
     @property
     def fixed(self) -> bool:
@@ -130,9 +133,13 @@ class ConcurrencyLimit:
             self._drop()
 
     def _drop(self) -> None:
-        """Take a timeout for a sign; those that were under way with it are the same sign."""
+        """Take many timeouts for a sign; those that were under way with them are the same sign."""
         if self._count < 0:
             self._count += 1
+            return
+        self._timeouts += 1
+        ended = self._count + self._timeouts
+        if self._timeouts < max(LEAST_TIMEOUTS, ended * TIMED_OUT):
             return
         limit = self._before[0] if self._before else self.limit
         self._set(max(self._config.minimum, limit * DROP_FACTOR))
@@ -178,5 +185,6 @@ class ConcurrencyLimit:
         """Have a limit, and look at the calls that come in from now on."""
         self.limit, self._before = limit, before
         self._count, self._sum_s = -self.in_flight, 0.0  # those under way are of before
+        self._timeouts = 0
         self._needed = self.in_flight * 2 > limit
         self._enough = min(max(limit, LEAST_SAMPLES), MOST_SAMPLES)

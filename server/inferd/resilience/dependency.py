@@ -101,14 +101,15 @@ class Dependency:
         function: Callable[Concatenate[Call, Deadline, P], Coroutine[Any, Any, Value]],
         *,
         repeatable: bool = False,
+        check: Callable[[Value], None] | None = None,
     ) -> "Guarded[P, Value]":
         """Return `function` as it is called from now on: through this dependency's guard.
 
-        Only what is `repeatable`, because doing it twice does no harm, is retried and hedged. The
-        result raises `NoBudget`, `CircuitOpen`, `Saturated` or `TimedOut` besides what
-        `function` raises.
+        Only what is `repeatable`, because doing it twice does no harm, is retried and hedged. An
+        answer for which `check` raises is a failure. The result raises `NoBudget`, `CircuitOpen`,
+        `Saturated` or `TimedOut` besides what `function` and `check` raise.
         """
-        return Repeatable(self, function) if repeatable else Guarded(self, function)
+        return (Repeatable if repeatable else Guarded)(self, function, check)
 
     def refuse(self, error: InferdError) -> InferdError:
         """Count a call that is not made, and return why."""
@@ -166,9 +167,12 @@ class Guarded(Generic[P, Value]):
         self,
         dependency: Dependency,
         function: Callable[Concatenate[Call, Deadline, P], Coroutine[Any, Any, Value]],
+        check: Callable[[Value], None] | None = None,
     ) -> None:
         self.dependency = dependency
-        self._function = function
+        self._bare = function
+        self._check = check
+        self._function = function if check is None else self._checked
 
     async def __call__(
         self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
@@ -184,15 +188,17 @@ class Guarded(Generic[P, Value]):
         breaker, limit = it.breaker, it.limit
         permit = breaker.admit(began)
         if not permit:
-            raise it.refuse(CircuitOpen(_LEFT_ALONE, retry_after_s=breaker.retry_after(began)))
-        if not limit.acquire(1.0 if CRITICALITY not in call.metadata else _share(call)):
+            text = f"{it.name} has failed too often of late, and is left alone for a while"
+            raise it.refuse(CircuitOpen(text, retry_after_s=breaker.retry_after(began)))
+        share = SHARES.get(call.criticality, 1.0) if CRITICALITY in call.metadata else 1.0
+        if not limit.acquire(share):
             breaker.settle(permit, _IGNORED, 0.0, began)
-            raise it.refuse(Saturated(_TOO_MANY))
+            raise it.refuse(Saturated(f"as many calls to {it.name} are under way as it can take"))
         attempt: Attempt[Value]
         if self._repeatable:
             attempt = self._hedged(call, within, began, args, kwargs)
         else:
-            attempt = Attempt(it.alarms, until)
+            attempt = Attempt(it.alarms, until, it.name)
         run = self._function if it.fault.fault is None else self._through_fault
         outcome, ended = _IGNORED, "cancelled"
         try:
@@ -219,12 +225,22 @@ class Guarded(Generic[P, Value]):
             if call.span is not None:
                 cast(Traced, call.span).child(it.name, began, now, ended)
 
+    async def _checked(
+        self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Value:
+        return self._valid(await self._bare(call, deadline, *args, **kwargs))
+
     async def _through_fault(
         self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
     ) -> Value:
         point = self.dependency.fault
         await point.before(call)
-        return point.after(await self._function(call, deadline, *args, **kwargs), call)
+        return self._valid(point.after(await self._bare(call, deadline, *args, **kwargs), call))
+
+    def _valid(self, value: Value) -> Value:
+        if self._check is not None:
+            self._check(value)
+        return value
 
     def _hedged(
         self, call: Call, within: Deadline, began: float, args: Any, kwargs: Any
@@ -233,9 +249,9 @@ class Guarded(Generic[P, Value]):
         # One that rang early would spend a hedge on a call that is not slow.
         hedge_at = began + it.hedge_after_s + EARLY_S
         if hedge_at >= within.at:
-            return Attempt(it.alarms, within.at)
+            return Attempt(it.alarms, within.at, it.name)
         second = partial(self._second, call, within, *args, **kwargs)
-        return Hedged(it.alarms, hedge_at, within.at, second)
+        return Hedged(it.alarms, hedge_at, it.name, until=within.at, begin=second)
 
     def _second(
         self, call: Call, deadline: Deadline, /, *args: P.args, **kwargs: P.kwargs
@@ -267,14 +283,6 @@ class Repeatable(Guarded[P, Value]):
                 if wait_s is None:
                     raise
             await asyncio.sleep(wait_s)
-
-
-_LEFT_ALONE = "it has failed too often of late, and is left alone for a while"
-_TOO_MANY = "as many calls to it are under way as it can take"
-
-
-def _share(call: Call) -> float:
-    return SHARES.get(str(call.metadata[CRITICALITY]).upper(), 1.0)
 
 
 def _reason_of(error: BaseException) -> str:

@@ -55,17 +55,19 @@ class Endpoint:
         cascade: Cascade,
         *,
         clock: Clock,
+        busy: Callable[[], float] = lambda: 0.0,
         capacity: Capacity | None = None,
     ) -> None:
-        """Know the load by `capacity`; without it, load changes nothing."""
+        """Know the load by `capacity` and by how `busy` the event loop is, from 0 to 1."""
         self.method = method
         self.cascade = cascade
         self.budgets = Budgets(cascade)
-        #: Stages of the cascade that nobody has asked for.
-        self.unclaimed = set(self.budgets.stages)
+        #: Stages of the cascade that nobody has asked for, in order.
+        self.unclaimed = [*self.budgets.stages]
         #: Answers that were degraded, by stage, source and reason.
         self.degraded: Counter[tuple[str, str, str]] = Counter()
         self.clock = clock
+        self._busy = busy
         self._capacity = capacity
         self._demand = Demand()
         self._default_s = cascade.default_deadline_ms / 1000
@@ -73,7 +75,8 @@ class Endpoint:
     def stage(self, name: str, **ways: Way[P, Value]) -> "Stage[P, Value]":
         """Return a stage of the cascade, with a way for each of its rungs, by name.
 
-        Raises `BadCascade` where the names are not those of the configuration.
+        Stages are asked for in the order in which they are taken. Raises `BadCascade` where names
+        or order are not those of the configuration.
         """
         return Stage(self, *self._declared(name, ways, optional=False))
 
@@ -96,7 +99,10 @@ class Endpoint:
             raise BadCascade(
                 f"stage {name} of {self.method} has no rung {min(unknown)}; there are {known}"
             )
-        self.unclaimed.discard(name)
+        if name in self.unclaimed:
+            if name != (first := self.unclaimed[0]):
+                raise BadCascade(f"stage {name} of {self.method} must come before stage {first}")
+            self.unclaimed.remove(name)
         rungs = [(rung.up_to_load, ways[rung.name]) for rung in declared.ladder]
         return self.budgets.stages[name], rungs
 
@@ -105,14 +111,14 @@ class Endpoint:
         now = self.clock()
         load = self._arrived(now)
         if load and CRITICALITY in call.metadata:
-            load *= FEELS.get(str(call.metadata[CRITICALITY]).upper(), 1.0)
+            load *= FEELS[call.criticality]
         deadline = call.deadline
         if deadline.unlimited:
             deadline = deadline.tightened(self._default_s, now=now)
         return Answer(self, call, deadline, load)
 
     def load(self) -> float:
-        """Return what is asked as a share of what can be served in full; 0: not known."""
+        """Return what is asked as a share of what can be served in full."""
         return self._share(self._demand.rate(self.clock()))
 
     def _arrived(self, now: float) -> float:
@@ -120,7 +126,7 @@ class Endpoint:
 
     def _share(self, rate: float) -> float:
         capacity = self._capacity() if self._capacity else 0.0
-        return rate / capacity if capacity > 0 else 0.0
+        return max(rate / capacity if capacity > 0 else 0.0, self._busy())
 
 
 class Answer:

@@ -2,7 +2,9 @@
 
 It is demand that is measured, not how busy a model is: an endpoint that answers with its small
 model because the full one has too much to do would see the full one idle, go back to it, and
-swing between the two for ever.
+swing between the two for ever. What all endpoints share is the event loop, and of that it is known
+only how busy it is: so the load is never less than that, and what is left out for it comes back
+as soon as there is room.
 """
 
 import math

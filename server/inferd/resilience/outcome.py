@@ -25,6 +25,7 @@ _SAY_NOTHING = (
     errors.Unimplemented,
     errors.TooLarge,
     errors.Exhausted,
+    errors.Poison,
     # Those who refuse know what they do, and a refusal is no sign of ill health.
     errors.Draining,
     errors.Shed,

@@ -2,7 +2,7 @@
 
 An instance must go after so many failed runs in a row. A run fails when nobody in it gets a right
 answer, though what they sent is not to blame. It hangs when it takes many times as long as
-predicted.
+predicted, and for long; if its callers give up earlier than that, it has failed.
 
 Whoever had to go is built anew after a pause, which grows each time; an instance that has served
 somebody since has made a new beginning. What is quickly built is often tried: an outage must not
@@ -13,6 +13,8 @@ import math
 
 from inferd.config.resilience import Outliers as Config
 
+LEAST_OVERDUE_S = 0.05
+"""A run that was given up before this may just have been interrupted by others."""
 PAUSE_PER_BUILD = 10
 """A pause need not be longer than so many times what it takes to build: attempts are cheap then."""
 
@@ -39,6 +41,10 @@ class Outliers:
     def limit_s(self, predicted_s: float) -> float:
         """Return how long a run may take that was predicted to take so long."""
         return max(self._factor * predicted_s, self._least_s) if self._enabled else math.inf
+
+    def overdue_s(self, predicted_s: float) -> float:
+        """Return after how long a run has failed that was predicted to take so long."""
+        return max(self._factor * predicted_s, LEAST_OVERDUE_S)
 
     def ran(self, index: int, *, good: bool) -> bool:
         """Note a run, and return whether the instance must go."""

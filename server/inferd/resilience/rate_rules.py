@@ -37,6 +37,11 @@ CountTogether: TypeAlias = Callable[[Call, Deadline, Sequence[Allowance]], Await
 """Counts a call against allowances, before its deadline. Raises an `InferdError` if it cannot."""
 
 
+def covers(pattern: str, path: str) -> bool:
+    """Return whether a method is meant: by its full path, `/package.Service/*`, or `*`."""
+    return pattern in ("*", path) or (pattern.endswith("/*") and path.startswith(pattern[:-1]))
+
+
 class Rule:
     """One rate limit: whom it is for, and what it has done."""
 
@@ -55,10 +60,7 @@ class Rule:
 
     def is_for(self, path: str) -> bool:
         """Return whether it is for the method with this path."""
-        return any(
-            pattern in ("*", path) or (pattern.endswith("/*") and path.startswith(pattern[:-1]))
-            for pattern in self.config.methods
-        )
+        return any(covers(pattern, path) for pattern in self.config.methods)
 
     def key(self, identity: str) -> str | None:
         """Return whose allowance a caller uses; None: the limit is not for this one."""

@@ -7,15 +7,19 @@ declares it.
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from inferd.config.resilience import Cascade, Resilience
 from inferd.config.resilience import Dependency as Settings
+from inferd.config.section import Section
 from inferd.deadline import Clock
 from inferd.resilience.alarms import Alarms
 from inferd.resilience.dependency import Dependency, Observes
 from inferd.resilience.endpoint import Endpoint
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.load import Capacity
+
+Some = TypeVar("Some", bound=Section)
 
 
 class Toolbox:
@@ -27,12 +31,14 @@ class Toolbox:
         faults: FaultPoints,
         *,
         histogram: Callable[[], Observes],
+        busy: Callable[[], float] = lambda: 0.0,
         clock: Clock = time.monotonic,
     ) -> None:
-        """Have durations counted in what `histogram` makes."""
+        """Count durations in what `histogram` makes; ask `busy` for the event loop's load."""
         self._config = config
         self._faults = faults
         self._histogram = histogram
+        self._busy = busy
         self._clock = clock
         self._alarms = Alarms(clock)
         self.dependencies: dict[str, Dependency] = {}
@@ -43,7 +49,7 @@ class Toolbox:
         if name not in self.dependencies:
             self.dependencies[name] = Dependency(
                 name,
-                self._config.dependencies.get(name) or default or Settings(),
+                _over(default or Settings(), self._config.dependencies.get(name)),
                 alarms=self._alarms,
                 fault=self._faults.point(name),
                 durations=self._histogram(),
@@ -61,7 +67,9 @@ class Toolbox:
         if method in self.endpoints:
             raise ValueError(f"{method} has its endpoint already")
         cascade = self._config.cascades.get(method, default)
-        self.endpoints[method] = Endpoint(method, cascade, clock=self._clock, capacity=capacity)
+        self.endpoints[method] = Endpoint(
+            method, cascade, clock=self._clock, busy=self._busy, capacity=capacity
+        )
         return self.endpoints[method]
 
     def unknown(self) -> list[str]:
@@ -80,6 +88,19 @@ class Toolbox:
             *(
                 f"resilience.cascades.{method}.stages.{stage}"
                 for method, endpoint in self.endpoints.items()
-                for stage in sorted(endpoint.unclaimed)
+                for stage in endpoint.unclaimed
             ),
         ]
+
+
+def _over(default: Some, said: Some | None) -> Some:
+    """Return `default`, but for what is said: who says one thing leaves the others as they are."""
+    if said is None:
+        return default
+    given = {key: getattr(said, key) for key in said.model_fields_set}
+    return default.model_copy(
+        update={
+            key: _over(getattr(default, key), value) if isinstance(value, Section) else value
+            for key, value in given.items()
+        }
+    )

@@ -9,6 +9,7 @@ there is to serve:
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,8 @@ class Host:
     #: What `server.service_options` says: not checked by anybody yet.
     options: Mapping[str, Any]
     clock: Clock
+    #: What a service opens, it has closed by this, once the last call has been answered.
+    closing: AsyncExitStack
 
 
 class Service(NamedTuple):
@@ -44,4 +47,4 @@ class Service(NamedTuple):
 
 
 Extension = Callable[[Host], Iterable[Service]]
-"""What `server.services` names. It runs before the event loop does."""
+"""What `server.services` names. Nothing runs yet when it is called, be it by `inferd check`."""

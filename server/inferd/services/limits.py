@@ -12,13 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from inferd.call import CRITICALITY, Call, Criticality
+from inferd.call import Call
 from inferd.config import resilience as config
 from inferd.deadline import Clock
 from inferd.errors import InferdError, RateLimited, Saturated
 from inferd.inference.standing import caller_of
 from inferd.resilience.bulkhead import Bulkhead
-from inferd.resilience.rate_rules import CountTogether, Rule, Rules
+from inferd.resilience.rate_rules import CountTogether, Rule, Rules, covers
 from inferd.services.routes import Route
 
 Door: TypeAlias = Callable[[Call], None]
@@ -26,9 +26,6 @@ Door: TypeAlias = Callable[[Call], None]
 
 Handler: TypeAlias = Callable[..., Any]
 """As in `Route`."""
-
-CRITICAL = Criticality.CRITICAL.value
-CRITICALITIES = frozenset(each.value for each in Criticality)
 
 
 class Limits:
@@ -71,9 +68,10 @@ class Limits:
         services = {service_of(path) for path in paths}
         return [
             *(
-                f"resilience.rate_limits.{number}.methods"
+                f"resilience.rate_limits.{number}.methods.{at}"
                 for number, rule in enumerate(self.rate_limits)
-                if not any(map(rule.is_for, paths))
+                for at, pattern in enumerate(rule.config.methods)
+                if not any(covers(pattern, path) for path in paths)
             ),
             *(f"resilience.bulkheads.{name}" for name in self.bulkheads if name not in services),
         ]
@@ -141,8 +139,7 @@ def _door(rules: Rules, bulkhead: Bulkhead | None, clock: Clock) -> Door | None:
 
 
 def _look_into(bulkhead: Bulkhead, call: Call) -> None:
-    said = str(call.metadata.get(CRITICALITY, CRITICAL)).upper()
-    if not bulkhead.has_room(said if said in CRITICALITIES else CRITICAL):
+    if not bulkhead.has_room(call.criticality):
         raise Saturated(f"as many calls of {bulkhead.service} are under way as there may be")
 
 

@@ -36,6 +36,8 @@ MAX_VIOLATIONS_BYTES = 2048
 """All violations together; those beyond are left out."""
 MAX_MADE = 1024
 """Refusals kept."""
+LONGEST_WAIT_S = 1_000_000.0
+"""What a caller is told to wait for at most, eleven days: gRPC's pushback has 32 bits."""
 
 
 class Code(IntEnum):
@@ -104,7 +106,7 @@ def refusal(error: errors.InferdError) -> Refusal:
         message = message.encode(errors="replace").decode()
     if len(message) * 4 > MAX_MESSAGE_BYTES:  # no character takes more than four bytes
         message = _cut(message, MAX_MESSAGE_BYTES)
-    wait_ms = None if wait_s is None else math.ceil(wait_s * 1000) if wait_s >= 0 else -1
+    wait_ms = None if wait_s is None else _whole_ms(wait_s)
     key = type(error), message, wait_ms
     refused = _MADE.get(key)
     if refused is None:
@@ -114,6 +116,10 @@ def refusal(error: errors.InferdError) -> Refusal:
     if isinstance(error, errors.InvalidRequest) and error.violations:
         return _with_violations(refused, error.violations)
     return refused
+
+
+def _whole_ms(wait_s: float) -> int:
+    return math.ceil(min(wait_s, LONGEST_WAIT_S) * 1000) if wait_s >= 0 else -1
 
 
 def _refusal(kind: type[errors.InferdError], message: str, wait_ms: int | None) -> Refusal:

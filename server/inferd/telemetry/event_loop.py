@@ -1,9 +1,11 @@
 """How late the event loop is: the delay that every call on it suffers, whatever it asked for.
 
-And how many tasks there are on it: when nobody calls, as many as there were at the start.
+And how busy it is, and how many tasks there are on it: when nobody calls, as many as there were at
+the start.
 """
 
 import asyncio
+import time
 
 from inferd.telemetry.statistics import Histogram
 
@@ -15,6 +17,8 @@ class LoopLag:
 
     def __init__(self, *, interval_s: float = 0.25) -> None:
         self.histogram = Histogram(BOUNDS_S)
+        #: The part of the last interval in which its thread worked, from 0 to 1.
+        self.busy = 0.0
         self._interval_s = interval_s
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -27,7 +31,10 @@ class LoopLag:
         """Sample until cancelled; whoever starts this task owns it."""
         self._loop = asyncio.get_running_loop()
         clock = self._loop.time
+        began, worked = clock(), time.thread_time()
         while True:
-            due = clock() + self._interval_s
             await asyncio.sleep(self._interval_s)
-            self.histogram.observe(max(0.0, clock() - due))
+            now, working = clock(), time.thread_time()
+            self.histogram.observe(max(0.0, now - began - self._interval_s))
+            self.busy = min(1.0, (working - worked) / (now - began))
+            began, worked = now, working

@@ -396,6 +396,10 @@ class _LagMetrics(Collector):
         tasks = Metric("inferd_tasks", "Tasks on the event loop", "gauge")
         tasks.add_sample("inferd_tasks", {}, self._lag.tasks)
         yield tasks
+        name = "inferd_event_loop_busy_ratio"
+        busy = Metric(name, "The part of the last 250 ms in which the event loop worked", "gauge")
+        busy.add_sample(name, {}, self._lag.busy)
+        yield busy
 
 
 class _MachineMetrics(Collector):

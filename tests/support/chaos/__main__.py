@@ -13,13 +13,14 @@ from pathlib import Path
 from support.chaos import table, trial
 from support.chaos.cells import CELLS, LEAVING, POLLING, RATES, Cell
 from support.chaos.faults import BREAKS, REMOVED
-from support.chaos.remains import held
+from support.chaos.remains import Held, held
 from support.chaos.trial import Result
-from support.chaos.world import world
+from support.chaos.world import World, world
 from support.server import ROOT
 from support.transports import Transport
 
 DOCUMENT = ROOT / "docs" / "resilience.md"
+TRIES = 3
 RESULTS = ROOT / "build" / "chaos.json"
 COMMAND = "make chaos"
 LOADS: Mapping[Transport, Collection[str]] = {"grpcio": tuple(RATES), "envoy": ("full",)}
@@ -65,10 +66,19 @@ def _on(transport: Transport, chosen: Callable[[Cell], bool]) -> Iterator[Result
                 trial.warm_up(it, directory, repair)
                 before = held(it)
                 for cell in wanted:
-                    yield trial.run(it, cell, directory, before)
+                    yield _tried(it, cell, directory, before)
     for cell in filter(chosen, LEAVING):
         with _directory() as directory, world(directory, transport) as it:
             yield trial.leave(it, cell, directory)
+
+
+def _tried(it: World, cell: Cell, directory: Path, before: Held) -> Result:
+    """Return the result of a cell, tried again where the machine spoilt it."""
+    for _ in range(TRIES):
+        result = trial.run(it, cell, directory, before)
+        if not result.spoilt:
+            break
+    return result
 
 
 @contextmanager

@@ -29,6 +29,7 @@ WARM_S = 0.7
 """At each load, before anything breaks."""
 BEFORE_S, DURING_S, AFTER_S = 0.4, 1.0, 2.3
 RECOVERS_S = 2.0
+SPOILT_S = 0.5
 GENERATOR_S = 60.0
 """Far more than it takes."""
 
@@ -51,6 +52,11 @@ class Result:
     reasons: Counter[str]
     #: What may not have happened.
     wrong: tuple[str, ...]
+
+    @property
+    def spoilt(self) -> bool:
+        """Whether the machine stood still for so long that nothing can be said of the server."""
+        return self.slack_s > SPOILT_S
 
 
 def run(

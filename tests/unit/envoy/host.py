@@ -21,6 +21,7 @@ from inferd.services.status import Refusal
 from inferd.telemetry.rpc import RpcStatistics
 from inferd.transport.envoy.calls import KINDS, answer_unknown
 from inferd.transport.envoy.messages import framed
+from inferd.transport.envoy.shedding import Arrivals
 from inferd.transport.envoy.watch import Watch
 from support.echo import SERVICE, SERVICE_NAME, Act, Echo, a_note, text_of
 
@@ -272,6 +273,7 @@ class Bench:
         self.statistics = RpcStatistics([0.1])
         self.pipeline = Pipeline(self.statistics, Log(access=False), clock=self.now)
         self.watch = Watch(self.now)
+        self.arrivals = Arrivals()
         self._faults = faults_of_the_loop()
         self._answers: dict[str, Answer] = {}
         for route in bind(SERVICE, self.echo, unconditional=unconditional):
@@ -280,6 +282,7 @@ class Bench:
                 self.pipeline,
                 Server(**settings),
                 self.watch,
+                self.arrivals,
                 clock=self.now,
                 wall_clock=lambda: NOON + self.now(),
             )

@@ -16,6 +16,7 @@ from inferd.services.status import Code
 from inferd.telemetry.rpc import RpcStatistics
 from inferd.transport.envoy.application import FLUSH_S, Application
 from inferd.transport.envoy.messages import framed
+from inferd.transport.envoy.shares import NOTHING, Shares
 from support.echo import SERVICE, SERVICE_NAME, Act, Echo, a_note
 from unit.envoy.host import GRPC, Host, Patient, faults_of_the_loop
 
@@ -32,8 +33,8 @@ class FakeAdmin:
     async def listener_port(self) -> int:
         return 7001
 
-    def shed(self, share: float) -> None:
-        assert share == 0.0  # nothing here is overloaded
+    def shed(self, shares: Shares) -> None:
+        assert shares == NOTHING  # nothing here is overloaded
 
     async def drain(self) -> None:
         self._events.append("told clients to go")

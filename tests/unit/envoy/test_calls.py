@@ -686,3 +686,14 @@ async def test_metadata_that_are_too_large_are_refused(name: bytes) -> None:
     assert fits.answers == ["a"]
     assert large.code == many.code == Code.RESOURCE_EXHAUSTED
     assert large.message.startswith("received metadata larger than max (2")
+
+
+async def test_calls_that_say_how_critical_they_are_are_counted() -> None:
+    bench = Bench()
+
+    for said in (b"SHEDDABLE", b"sheddable", b"CRITICAL_PLUS"):
+        await bench.say("x", more=[(b"x-criticality", said)]).ended()
+    await bench.say("x").ended()
+
+    came = {each.value: count for each, count in bench.arrivals.take().items() if count}
+    assert came == {"SHEDDABLE": 2, "CRITICAL_PLUS": 1}

@@ -19,7 +19,7 @@ def some_alarms() -> Alarms:
 
 async def within(alarms: Alarms, at: float, it: Awaitable[int]) -> int:
     """Await something as a guard does."""
-    attempt = Attempt[int](alarms, at)
+    attempt = Attempt[int](alarms, at, "the read")
     try:
         try:
             return await it
@@ -49,7 +49,7 @@ async def test_what_ends_in_time_is_left_alone() -> None:
 async def test_what_takes_too_long_is_cut_short() -> None:
     alarms = some_alarms()
 
-    with pytest.raises(TimedOut, match="longer than its share"):
+    with pytest.raises(TimedOut, match="the read took longer than its share"):
         await within(alarms, 0.05, answer())
 
     assert now() == 0.05
@@ -86,7 +86,7 @@ async def test_a_caller_who_leaves_as_the_alarm_rings_is_cancelled(alarm_first: 
     attempts: list[Attempt[int]] = []
 
     async def caller() -> int:
-        attempts.append(Attempt(alarms, 0.5))
+        attempts.append(Attempt(alarms, 0.5, "the read"))
         try:
             return await answer()
         except asyncio.CancelledError as error:
@@ -119,7 +119,7 @@ async def test_an_answer_in_the_moment_of_the_alarm_is_too_late() -> None:
         future.set_result(1)
         attempts[0].ring()
 
-    attempts.append(Attempt(alarms, 1.0))
+    attempts.append(Attempt(alarms, 1.0, "the read"))
     loop.call_later(0.05, both)
     with pytest.raises(asyncio.CancelledError) as caught:
         await future

@@ -22,7 +22,15 @@ COUNT: dict[str, Any] = {"window": "count", "window_calls": 5}
         pytest.param({}, "FFF" + "I" * 50, id="what says nothing adds nothing to the minimum"),
         pytest.param({}, "SFIISS", id="and nothing to the calls"),
         pytest.param({}, "sssSS", id="three in five are slow"),
-        pytest.param({"failure_rate": 1.0}, "S" + "F" * 50, id="one was good"),
+        pytest.param({"failure_rate": 1.0}, "S" + "F" * 19, id="one was good"),
+        pytest.param(
+            {"failure_rate": 1.0, "consecutive_failures": 0}, "S" + "F" * 50, id="rates alone count"
+        ),
+        pytest.param(
+            {"failure_rate": 1.0, "consecutive_failures": 5},
+            "SFFFFSFFFFIS",
+            id="never so many in a row",
+        ),
         pytest.param({"slow_rate": 1.0}, "S" + "s" * 50, id="one was fast"),
         pytest.param(COUNT, "FFF", id="too few calls in a window of calls"),
         pytest.param(COUNT, "SSSFF" * 4, id="two in five failed, in a window of calls"),
@@ -68,6 +76,12 @@ def test_it_stays_closed(config: dict[str, Any], calls: str) -> None:
             "fssf",
             "4 of 4 calls took longer than 100 ms in 1.25 s",
             id="slow failures are slow, too",
+        ),
+        pytest.param(
+            {"consecutive_failures": 5},
+            "S" * 100 + "FFIFfF",
+            "5 calls in a row failed",
+            id="in a row, however many good ones were before",
         ),
         pytest.param(
             {"failure_rate": 0.1, "minimum_calls": 30},

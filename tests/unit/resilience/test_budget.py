@@ -125,7 +125,7 @@ def test_the_quantile_that_is_kept_back_is_configured() -> None:
         it = budgets(SCORE, ORDER, reserve_quantile=quantile)
         for number in range(3200):
             takes(it, "order", 0, 0.4 if number % 5 == 0 else 0.1, times=1)
-        return it.stages["score"].following_s
+        return it.stages["score"].rungs[-1].kept_back_s
 
     assert kept_back(0.7) == pytest.approx(0.1, rel=CLOSE)
     assert kept_back(0.9) == pytest.approx(0.4, rel=CLOSE)
@@ -173,7 +173,7 @@ def test_a_stage_that_fell_down_its_ladder_is_kept_back_for_as_a_whole() -> None
     for _ in range(3200):
         it.took(it.stages["score"], 2, 0.001, 0.4)
 
-    assert it.stages["taste"].following_s == pytest.approx(0.4, rel=CLOSE)
+    assert it.stages["taste"].rungs[-1].kept_back_s == pytest.approx(0.4, rel=CLOSE)
     assert it.stages["score"].rungs[0].kept_back_s < 0.06
 
 
@@ -181,9 +181,9 @@ def test_quantiles_change_by_the_batch() -> None:
     it = budgets(SCORE, ORDER)
 
     takes(it, "order", 0, 0.3, times=BATCH - 1)
-    assert it.stages["score"].following_s == 0.1
+    assert it.stages["score"].rungs[-1].kept_back_s == 0.1
     takes(it, "order", 0, 0.3, times=1)
-    assert it.stages["score"].following_s > 0.29
+    assert it.stages["score"].rungs[-1].kept_back_s > 0.29
 
 
 @pytest.mark.parametrize(

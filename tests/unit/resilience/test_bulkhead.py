@@ -45,11 +45,16 @@ def test_in_the_smallest_there_is_room_for_one_of_any_kind(criticality: str) -> 
 
 
 def test_a_share_of_everything_is_everything() -> None:
-    shares = {"critical_share": 0.29, "sheddable_plus_share": 1.0}
+    shares = {"critical_share": 1.0, "sheddable_plus_share": 0.29, "sheddable_share": 0.1}
     bulkhead = Bulkhead("shop.Ranking", config.Bulkhead(max_calls=100, **shares))
 
-    assert filled(bulkhead, "CRITICAL") == 29
-    assert filled(bulkhead, "SHEDDABLE_PLUS") == 100
+    assert filled(bulkhead, "SHEDDABLE_PLUS") == 29
+    assert filled(bulkhead, "CRITICAL") == 100
+
+
+def test_nobody_may_fill_more_than_those_who_matter_more() -> None:
+    with pytest.raises(ValueError, match="must be in this order"):
+        config.Bulkhead(max_calls=100, critical_share=0.7)
 
 
 def test_refusals_are_counted_by_criticality() -> None:

@@ -9,7 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from inferd.config.resilience import Limit
-from inferd.resilience.concurrency import LEAST_SAMPLES, MOST_SAMPLES, ConcurrencyLimit
+from inferd.resilience.concurrency import (
+    LEAST_SAMPLES,
+    LEAST_TIMEOUTS,
+    MOST_SAMPLES,
+    ConcurrencyLimit,
+)
 from inferd.resilience.outcome import Outcome
 
 REDIS_S, MODEL_S = 0.0002, 0.02
@@ -199,7 +204,7 @@ def test_it_is_back_soon_after_a_stall(service_s: float) -> None:
 
 def test_it_returns_in_leaps_to_where_nothing_waited() -> None:
     limit = ConcurrencyLimit(Limit(initial=128))
-    timed_out(limit, 6)
+    timed_out(limit, 6 * LEAST_TIMEOUTS)
     assert limit.limit == 2
 
     assert max(judged(limit, seconds=0.01) for _ in range(9)) >= 128
@@ -226,15 +231,31 @@ def test_calls_that_half_as_many_do_not_make_faster_were_not_too_many() -> None:
     assert judged(limit, seconds=0.016) == 20
 
 
-def test_a_timeout_during_a_trial_halves_what_was_before_it() -> None:
+def test_timeouts_during_a_trial_halve_what_was_before_it() -> None:
     limit = ConcurrencyLimit(Limit(initial=16))
     judged(limit, seconds=0.016)
 
     while limit.in_flight:
         limit.release(Outcome.FAILURE, 1.0, now=0.0)
-    timed_out(limit)
+    timed_out(limit, LEAST_TIMEOUTS)
 
     assert limit.limit == 8
+    assert judged(limit, seconds=0.01) == 4, "the trial is over, and this is the next one"
+
+
+def test_where_one_call_in_a_hundred_hangs_the_others_are_let_in() -> None:
+    server = SimulatedServer(
+        ConcurrencyLimit(Limit()),
+        capacity=1000,
+        service_s=0.001,
+        load=0.001,
+        timeout_s=0.5,
+        spread=lambda dice: 1000.0 if dice.random() < 0.01 else 1.0,
+    )
+
+    server.run(60.0)
+
+    assert server.limit.refused < 0.002 * server.answered
 
 
 def test_at_the_maximum_it_tries_now_and_then_whether_fewer_are_enough() -> None:
@@ -367,9 +388,10 @@ def test_it_can_be_fixed_by_hand_and_set_free_again() -> None:
     assert repr(limit) == "<ConcurrencyLimit 0/3.0 fixed>"
 
     limit.fix(None)
+    assert repr(limit) == "<ConcurrencyLimit 0/20.0 adaptive>"
     for _ in range(4):
         a_busy_round(limit, seconds=0.01)
-    assert limit.limit > 3
+    assert limit.limit > 20
 
 
 def test_it_says_how_it_is() -> None:

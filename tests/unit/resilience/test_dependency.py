@@ -327,3 +327,22 @@ async def test_dependencies_share_their_alarms() -> None:
     one, other = toolbox.dependency("one"), toolbox.dependency("other")
 
     assert one.alarms is other.alarms
+
+
+async def test_an_answer_that_is_none_is_a_failure() -> None:
+    def check(value: int) -> None:
+        if value < 0:
+            raise DependencyFailed("it is negative")
+
+    async def answers(call: Call, deadline: Deadline, value: int) -> int:
+        return value
+
+    dependency = a_dependency()
+    guarded = dependency.guards(answers, check=check)
+    call = a_call()
+
+    assert await guarded(call, call.deadline, 1) == 1
+    with pytest.raises(DependencyFailed, match="it is negative"):
+        await guarded(call, call.deadline, -1)
+
+    assert (dependency.answered, dict(dependency.unanswered)) == (1, {"dependency_failed": 1})

@@ -13,7 +13,7 @@ from inferd.config.resilience import Cascade, Rung, Stage
 from inferd.deadline import NEVER, Deadline
 from inferd.errors import DependencyFailed, InvalidRequest, NoBudget, TimedOut
 from inferd.resilience.degradation import TRAILER
-from inferd.resilience.endpoint import Answer, Endpoint, OptionalStage
+from inferd.resilience.endpoint import Answer, BadCascade, Endpoint, OptionalStage
 from inferd.resilience.endpoint import Stage as Guarded
 from inferd.resilience.load import Capacity
 from inferd.resilience.stale import Stale
@@ -437,3 +437,27 @@ async def test_a_breaker_that_opens_spares_the_time_of_a_hung_rung() -> None:
         await ask()
 
     assert await ask() == (0.0, "score=small;reason=BREAKER_OPEN")
+
+
+def test_stages_are_taken_in_the_order_of_the_cascade() -> None:
+    cascade = Cascade(
+        stages=(
+            Stage(name="second", ladder=(Rung(name="way"),)),
+            Stage(name="first", ladder=(Rung(name="way"),)),
+        )
+    )
+    endpoint = Endpoint("/a/B", cascade, clock=lambda: 0.0)
+
+    async def way(call: Call, deadline: Deadline) -> None:
+        return None
+
+    with pytest.raises(BadCascade, match="stage first of /a/B must come before stage second"):
+        endpoint.stage("first", way=way)
+
+
+def test_a_busy_event_loop_is_load_too() -> None:
+    cascade = Cascade(stages=(Stage(name="only", ladder=(Rung(name="way"),)),))
+    endpoint = Endpoint("/a/B", cascade, clock=lambda: 0.0, busy=lambda: 0.95)
+
+    assert endpoint.load() == 0.95
+    assert endpoint.answering(Call("/a/B", arrived=0.0)).load == 0.95

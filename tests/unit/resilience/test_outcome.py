@@ -14,6 +14,7 @@ SAY_NOTHING = [
     errors.TooLarge("no"),
     errors.Exhausted("no"),
     errors.RateLimited("no", retry_after_s=1),
+    errors.Poison("no"),
     errors.Draining("no"),
     errors.Shed("no"),
     errors.Infeasible("no"),

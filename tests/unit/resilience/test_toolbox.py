@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from inferd.config.resilience import Cascade, Dependency, Rung, Stage
+from inferd.config.resilience import Breaker, Cascade, Dependency, Rung, Stage
 from inferd.resilience.endpoint import BadCascade
 from inferd.resilience.toolbox import Toolbox
 from support.guards import a_toolbox
@@ -39,6 +39,15 @@ def test_the_configuration_goes_before_what_a_service_declares() -> None:
 
     assert it.dependency("redis", Dependency(timeout_ms=20)).timeout_s == 0.005
     assert list(it.endpoint(RANK, cascade("declared")).budgets.stages) == ["configured"]
+
+
+def test_what_the_configuration_does_not_say_is_as_the_service_declares_it() -> None:
+    declared = Dependency(timeout_ms=5, breaker=Breaker(probes=7, open_s=0.1))
+    it = toolbox(dependencies={"redis": Dependency(breaker=Breaker(open_s=0.2))})
+
+    settings = it.dependency("redis", declared).settings
+
+    assert settings == Dependency(timeout_ms=5, breaker=Breaker(probes=7, open_s=0.2))
 
 
 def test_what_nobody_declares_has_the_defaults() -> None:

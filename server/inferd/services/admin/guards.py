@@ -46,7 +46,7 @@ def breaker(it: Breaker, now: float) -> pb.Breaker:
         opened=it.opened,
         transitions=[
             pb.BreakerTransition(
-                ago_s=now - each.at,
+                ago_s=round(now - each.at, 3),
                 before=each.before.name,
                 after=each.after.name,
                 why=each.why,
@@ -91,7 +91,7 @@ def bulkhead(it: Bulkhead) -> pb.Bulkhead:
 def latency(it: LiveQuantile) -> pb.LatencyQuantiles:
     """Return what something takes, of late."""
     return pb.LatencyQuantiles(
-        p50_ms=it.at(0.5) * 1e3, p95_ms=it.at(0.95) * 1e3, p99_ms=it.at(0.99) * 1e3,
+        p50_ms=_ms(it.at(0.5)), p95_ms=_ms(it.at(0.95)), p99_ms=_ms(it.at(0.99)),
         observed=it.count,
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ def _stage(budget: StageBudget, declared: config.Stage) -> pb.Stage:
         name=declared.name,
         optional=declared.optional,
         beside_previous=declared.beside_previous,
-        reserve_ms=budget.reserve_s * 1e3,
+        reserve_ms=_ms(budget.reserve_s),
         latency=latency(budget.taken),
         ladder=map(_rung, budget.rungs, declared.ladder),
     )
@@ -143,12 +143,17 @@ def _rung(budget: RungBudget, declared: config.Rung) -> pb.Rung:
         name=declared.name,
         cap_ms=_finite(declared.cap_ms),
         up_to_load=_finite(declared.up_to_load),
-        kept_back_ms=budget.kept_back_s * 1e3,
-        needs_ms=budget.needs_s * 1e3,
-        last_budget_ms=budget.last_s * 1e3 if budget.last_s > 0 else None,
+        kept_back_ms=_ms(budget.kept_back_s),
+        needs_ms=_ms(budget.needs_s),
+        last_budget_ms=_ms(budget.last_s) if budget.last_s > 0 else None,
         left_out=budget.left_out,
         latency=latency(budget.taken),
     )
+
+
+def _ms(seconds: float) -> float:
+    """Return milliseconds, to the microsecond: more digits say nothing and are hard to read."""
+    return round(seconds * 1e3, 3)
 
 
 def _finite(value: float) -> float | None:

@@ -1,7 +1,7 @@
 """What the server asks of the Envoy around it: its port, its statistics, and to send clients away.
 
 Envoy answers on a socket that only this user can open. Two things it is told by files beside that
-socket instead, `PRESSURE` and `DRAIN`: its threads learn of them without being asked.
+socket instead, `SHARES` and `DRAIN`: its threads learn of them without being asked.
 """
 
 import asyncio
@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inferd.transport.envoy.bootstrap import DRAIN, PRESSURE
+from inferd.transport.envoy.bootstrap import DRAIN
+from inferd.transport.envoy.giving_way import SHARES, fraction, key_of
+from inferd.transport.envoy.shares import NOTHING, Shares
 
 if TYPE_CHECKING:
     import aiohttp
@@ -35,8 +37,9 @@ class Admin:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: aiohttp.ClientSession | None = None
-        #: What the files say.
-        self._said: dict[str, bytes] = {}
+        #: What Envoy refuses, and how often it was told to change that.
+        self._shares = NOTHING
+        self._changes = 0
 
     async def listener_port(self) -> int:
         """Wait until Envoy accepts connections, and return on which port."""
@@ -56,13 +59,26 @@ class Admin:
             log.warning("Envoy's statistics are missing: %s", str(error) or type(error).__name__)
             return b""
 
-    def shed(self, share: float) -> None:
-        """Have Envoy refuse this share of calls, 0 to 1, at random, until it is told otherwise.
+    def shed(self, shares: Shares) -> None:
+        """Have Envoy refuse these shares of calls, at random, until it is told otherwise.
 
-        It hears of it within some `REFRESH_MS`. To say something new takes 15 microseconds
-        where the directory is in memory; on a disk it may take as long as the disk does.
+        It hears of it at once. To say something new takes 50 microseconds where the
+        directory is in memory; on a disk it may take as long as the disk does.
         """
-        self._say(PRESSURE, share)
+        if shares == self._shares:
+            return
+        self._shares = shares
+        self._changes += 1
+        # Two directories in turns. Should Envoy still read the one that is written here, then
+        # it reads again: what it hears of is the link.
+        directory = self._path.parent / f"{SHARES}-{self._changes % 2}"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for each, share in shares.items():
+            _write(f"{directory}/{key_of(each)}", fraction(share))
+        link = self._path.parent / SHARES
+        unfinished = f"{link}.new"
+        os.symlink(directory.name, unfinished)
+        os.replace(unfinished, link)
 
     async def drain(self) -> None:
         """Accept no more connections, and tell those there are to go (GOAWAY).
@@ -72,7 +88,10 @@ class Admin:
         await self._ask("POST", "/drain_listeners")
         before = await self._gauges()
         told = before["downstream_cx_max_duration_reached"] + before["downstream_cx_active"]
-        self._say(DRAIN, 1.0)
+        file = self._path.parent / DRAIN
+        unfinished = f"{file}.new"
+        _write(unfinished, b"1")
+        os.replace(unfinished, file)  # at one stroke: Envoy must never read half a number
 
         async def all_told() -> bool:
             now = await self._gauges()
@@ -132,18 +151,11 @@ class Admin:
             )
         return self._opened
 
-    def _say(self, what: str, value: float) -> None:
-        """Replace a file at one stroke: Envoy must never read half a number."""
-        text = b"%.4f" % value
-        if self._said.get(what) == text:
-            return
-        file = str(self._path.parent / what)
-        unfinished = f"{file}.new"
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.write(descriptor, text)
-        os.close(descriptor)
-        os.replace(unfinished, file)
-        self._said[what] = text
+
+def _write(file: str, text: bytes) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, text)
+    os.close(descriptor)
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:

@@ -17,7 +17,7 @@ from inferd.transport import sockets
 from inferd.transport.envoy.admin import Admin
 from inferd.transport.envoy.calls import KINDS, Scope, answer_unknown
 from inferd.transport.envoy.events import Send
-from inferd.transport.envoy.shedding import shedding
+from inferd.transport.envoy.shedding import Arrivals, shedding
 from inferd.transport.envoy.watch import Receive, Watch
 
 log = logging.getLogger(__name__)
@@ -77,18 +77,25 @@ class Application:
         Raises:
             OSError: the address cannot be listened on; the message names it and says why.
         """
-        watch = Watch(self._clock)
+        watch, arrivals = Watch(self._clock), Arrivals()
         for route in routes:
             kind = KINDS[route.server_streaming]
             calls = kind(
-                route, pipeline, config, watch, clock=self._clock, wall_clock=self._wall_clock
+                route,
+                pipeline,
+                config,
+                watch,
+                arrivals,
+                clock=self._clock,
+                wall_clock=self._wall_clock,
             )
             self._answers[route.path] = calls.answer
         assert self._started is not None, "to listen is for the lifespan"
         await self._started()
         port = await self._port(config)
         try:
-            async with shedding(config.envoy.shed_above_busy, pipeline, self._admin.shed):
+            busy = config.envoy.shed_above_busy
+            async with shedding(busy, pipeline, arrivals, self._admin.shed):
                 yield port
         finally:
             pipeline.drain()

@@ -25,6 +25,7 @@ from inferd.config import Envoy, Server
 from inferd.errors import Exhausted, InferdError, Shed, Unimplemented
 from inferd.services.status import refusal
 from inferd.transport import sockets
+from inferd.transport.envoy import giving_way
 from inferd.transport.envoy.headers import metadata_headers
 
 Plain = dict[str, Any]
@@ -33,12 +34,9 @@ ARRIVED = "x-inferd-arrived"
 """The request header with the time at which Envoy had the headers, in microseconds of the
 day's clock. Envoy overwrites what a client puts there."""
 
-PRESSURE = "pressure"
-"""A file beside the admin socket: the share of calls that Envoy refuses, 0 to 1. Replace it
-(rename), do not write into it; a missing file means 0. Envoy looks every `REFRESH_MS`."""
-
 DRAIN = "drain"
-"""Another: 1 sends every connection away, idle or not (GOAWAY)."""
+"""A file beside the admin socket: 1 sends every connection away, idle or not (GOAWAY). Replace it
+(rename), do not write into it; a missing file means 0. Envoy looks every `REFRESH_MS`."""
 
 REFRESH_MS = 10
 """Looking costs 30 microseconds of a thread that has little else to do."""
@@ -97,6 +95,7 @@ _BRIDGED = (
     f"http.{_GRPC}.downstream_rq_too_many_premature_resets",
     f"http.{_GRPC}.downstream_rq_total",
     f"http.{_GRPC}.downstream_rq_tx_reset",
+    f"http.{_GRPC}.{giving_way.STATISTIC}",
     "http2.goaway_sent",
     "http2.header_list_size_too_large",
     "http2.header_overflow",
@@ -104,8 +103,6 @@ _BRIDGED = (
     "http2.outbound_control_flood",
     "http2.outbound_flood",
     "http2.pending_send_bytes",
-    "overload.envoy.load_shed_points.http_connection_manager_decode_headers.scale_percent",
-    "overload.envoy.load_shed_points.http_connection_manager_decode_headers.shed_load_count",
     f"{_GRPC}.http_local_rate_limit.rate_limited",
     "server.memory_allocated",
     "server.memory_heap_size",
@@ -121,22 +118,28 @@ def bootstrap(
     admin: Path,
     descriptors: bytes | None = None,
     services: Sequence[str] = (),
+    unconditional: Sequence[str] = (),
 ) -> Plain:
     """Return the whole configuration.
 
     `application` is what Envoy imports and runs, `module:attribute`. `admin` is the socket of
-    Envoy's admin interface; its directory is also where Envoy looks for `PRESSURE` and `DRAIN`.
-    `descriptors` (see `described`) and the names of `services` are needed for JSON only.
+    Envoy's admin interface; its directory is also where Envoy looks for `SHARES` and `DRAIN`.
+    `descriptors` (see `described`) and the names of `services` are needed for JSON only. Paths
+    that begin with one of `unconditional` are never shed.
 
     Raises:
         OSError: the host's name has no address, or pyvoy is not installed.
         ValueError: JSON is asked for, and the descriptors are missing.
     """
-    manager = _connection_manager(config, application, descriptors, services)
+    manager = _connection_manager(config, application, descriptors, services, unconditional)
+    runtime = [
+        {"name": "inferd", "static_layer": _RUNTIME},
+        giving_way.runtime_layer(str(admin.parent / giving_way.SHARES)),
+    ]
     return {
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         "static_resources": {"listeners": [_listener(config, manager)]},
-        "layered_runtime": {"layers": [{"name": "inferd", "static_layer": _RUNTIME}]},
+        "layered_runtime": {"layers": runtime},
         "overload_manager": _overload_manager(config.envoy, admin.parent),
         "stats_config": _statistics(config.envoy),
         "stats_flush_on_admin": True,  # and at no other time
@@ -206,7 +209,11 @@ def _socket_address(address: str, port: int) -> Plain:
 
 
 def _connection_manager(
-    config: Server, application: str, descriptors: bytes | None, services: Sequence[str]
+    config: Server,
+    application: str,
+    descriptors: bytes | None,
+    services: Sequence[str],
+    unconditional: Sequence[str],
 ) -> Plain:
     manager: Plain = {
         "@type": f"{_TYPE}extensions.filters.network.http_connection_manager"
@@ -229,8 +236,9 @@ def _connection_manager(
         **_HEADERS_LEFT_ALONE,
         "early_header_mutation_extensions": [_ARRIVAL_NOTED],
         "local_reply_config": {"mappers": list(_refusals(config.envoy))},
-        "route_config": _routes(config.envoy),
+        "route_config": _routes(config.envoy, unconditional),
         "http_filters": [
+            giving_way.refusing_filter(),  # before all others: what is refused should cost little
             _typed("envoy.filters.http.rbac", _PATHS_IN_ASCII),
             *_filters(config, descriptors, services),
             _typed("pyvoy", _pyvoy(application, uvloop=config.uvloop)),
@@ -392,11 +400,16 @@ def _transcoder(config: Server, descriptors: bytes, services: Sequence[str]) -> 
 _CORS = "envoy.filters.http.cors"
 
 
-def _routes(envoy: Envoy) -> Plain:
-    """Return the routes: none, because the filters answer; but the rules of CORS live there."""
-    if not envoy.cors_origins or not _is_for_browsers(envoy):
-        return {}
-    policy = {
+def _routes(envoy: Envoy, unconditional: Sequence[str]) -> Plain:
+    """Return the routes. They lead nowhere, because the filters answer, by the rules found here."""
+    host: Plain = {"name": _GRPC, "domains": ["*"], "routes": [*giving_way.routes(unconditional)]}
+    if envoy.cors_origins and _is_for_browsers(envoy):
+        host["typed_per_filter_config"] = {_CORS: _cors_policy(envoy)}
+    return {"virtual_hosts": [host]}
+
+
+def _cors_policy(envoy: Envoy) -> Plain:
+    return {
         "@type": f"{_HTTP}cors.v3.CorsPolicy",
         "allow_origin_string_match": [_origin(each) for each in envoy.cors_origins],
         "allow_methods": "GET, POST",
@@ -405,9 +418,6 @@ def _routes(envoy: Envoy) -> Plain:
         "max_age": "86400",
         "forward_not_matching_preflights": False,
     }
-    everything = {"match": {"prefix": "/"}, "non_forwarding_action": {}}
-    host = {"name": "browsers", "domains": ["*"], "routes": [everything]}
-    return {"virtual_hosts": [{**host, "typed_per_filter_config": {_CORS: policy}}]}
 
 
 def _origin(origin: str) -> Plain:
@@ -461,19 +471,11 @@ def _overload_manager(envoy: Envoy, directory: Path) -> Plain:
         "@type": f"{_TYPE}config.overload.v3.ScaleTimersOverloadActionConfig",
         "timer_scale_factors": [{"timer": "HTTP_DOWNSTREAM_CONNECTION_MAX", "min_timeout": "0s"}],
     }
-    proportional = {"scaling_threshold": 0.0, "saturation_threshold": 1.0}
     return {
         "refresh_interval": _duration(REFRESH_MS / 1000),
         "resource_monitors": [
             _typed("envoy.resource_monitors.global_downstream_max_connections", connections),
-            _typed(PRESSURE, _injected(directory / PRESSURE)),
             _typed(DRAIN, _injected(directory / DRAIN)),
-        ],
-        "loadshed_points": [
-            {
-                "name": "envoy.load_shed_points.http_connection_manager_decode_headers",
-                "triggers": [{"name": PRESSURE, "scaled": proportional}],
-            }
         ],
         # To drain, every connection becomes too old at once. Envoy's own draining tells a
         # client with its next answer, and one that waits for none never.

@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from inferd.call import Call, Value
+from inferd.call import CRITICALITY, Call, Value
 from inferd.config import Server
 from inferd.deadline import NEVER, Clock, Deadline
 from inferd.errors import Exhausted, InferdError, Internal, TooLarge
@@ -33,6 +33,7 @@ from inferd.transport.envoy.events import (
 )
 from inferd.transport.envoy.headers import metadata_value, timeout_s
 from inferd.transport.envoy.messages import Messages, compressed, framed
+from inferd.transport.envoy.shedding import Arrivals
 from inferd.transport.envoy.watch import Receive, Watch, Watched
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class Calls:
         pipeline: Pipeline,
         config: Server,
         watch: Watch,
+        arrivals: Arrivals,
         *,
         clock: Clock,
         wall_clock: Clock,
@@ -99,6 +101,7 @@ class Calls:
         self._run = pipeline.bind(route)
         self._pipeline = pipeline
         self._watch = watch
+        self._arrivals = arrivals
         self._clock = clock
         self._wall_clock = wall_clock
         self._max_metadata_bytes = config.max_metadata_bytes
@@ -143,6 +146,8 @@ class Calls:
             raise TooLarge(f"received metadata larger than max ({size} vs. {limit})")
         if ARRIVED in said:
             arrived -= self._waited_s(said[ARRIVED])
+        if CRITICALITY in metadata:
+            self._arrivals.note(metadata[CRITICALITY])
         timeout = said.get(b"grpc-timeout")
         if self._max_calls and len(self._watch) >= self._max_calls:
             raise Exhausted(f"{self._max_calls} calls are under way, as many as are allowed")

@@ -1,10 +1,7 @@
-"""Which share of calls Envoy should refuse before Python sees them.
+"""Having Envoy refuse calls while the event loop cannot keep up: the task that goes on deciding.
 
-To refuse a call costs Python a good part of what an answer costs, so there is a load beyond
-which it does nothing else, and Envoy refuses for a fraction of it. But Envoy does not know which
-calls can wait: it draws lots. So it sheds only while the event loop is busier than it should be,
-and only so many that the loop goes on refusing some itself: the choice who is served stays with
-the scheduler, and a loop that is busy with answers alone is left to it.
+`shares` has the decision. What it needs to know is counted here: what the event loop does with
+its time, how calls end, and of which classes they come.
 """
 
 import asyncio
@@ -13,20 +10,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from inferd.call import Criticality, Value
 from inferd.services.pipeline import Pipeline
 from inferd.services.status import Code
+from inferd.transport.envoy.shares import NOTHING, Shares, Shedding
 
-#: Between adjustments: Envoy follows within 10 ms, and the queue takes as long again.
+#: Between adjustments: Envoy follows at once, and the queue takes some 10 ms.
 TICK_S = 0.05
-#: Of the calls that reach Python, those that it should go on refusing itself.
-CHOICE = 0.2
-#: By how much at a time less is shed again, and more: overload comes faster than it goes.
-EASE = 1.15
-TIGHTEN = 0.5
-#: Envoy never refuses more than this: somebody must find out when it is over.
-MOST = 0.98
-#: A share that is not worth the trouble.
-LEAST = 0.02
 
 #: The event loop is behind when a look at it comes so much later than it should.
 BEHIND_S = 0.005
@@ -37,50 +27,44 @@ _REFUSED = Code.UNAVAILABLE.name
 _EXPIRED = Code.DEADLINE_EXCEEDED.name
 
 
-class Shedding:
-    """The decision. Pure: what was seen since the last look comes in, a share comes out."""
+class Arrivals:
+    """Counts the calls that say how critical they are. Most do not, and cost nothing here."""
 
-    def __init__(self, busy: float) -> None:
-        """Shed while the event loop is busy for more than `busy` of the time, 0 to 1."""
-        self._busy = busy
-        self._passing = 1.0
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(Criticality, 0)
 
-    def share(self, *, busy: float, ended: int, lost: int) -> float:
-        """Return the share of calls to refuse from now on, 0 to `MOST`.
+    def note(self, said: Value) -> None:
+        """Count one call by what it says, if that is a class."""
+        name = str(said).upper()
+        if name in self._counts:
+            self._counts[Criticality(name)] += 1
 
-        `busy` is the part of the time since the last look in which the event loop worked,
-        `ended` the calls that ended meanwhile, and `lost` those of them that were refused and
-        would not have been on an idle server.
-        """
-        lost_part = lost / ended if ended else 0.0
-        if busy > self._busy and lost_part > CHOICE:
-            # As many as would make the loop as busy as it should be, but enough to choose from.
-            enough = (1 - lost_part) / (1 - CHOICE)
-            self._passing *= max(self._busy / busy, enough, TIGHTEN)
-        elif busy < self._busy or lost_part < CHOICE / 2:
-            self._passing *= EASE
-        self._passing = min(1.0, max(1.0 - MOST, self._passing))
-        share = 1.0 - self._passing
-        return share if share >= LEAST else 0.0
+    def take(self) -> dict[Criticality, int]:
+        """Return what has come since this was last asked."""
+        counts, self._counts = self._counts, dict.fromkeys(Criticality, 0)
+        return counts
 
 
 @asynccontextmanager
 async def shedding(
-    busy: float, pipeline: Pipeline, shed: Callable[[float], None]
+    busy: float, pipeline: Pipeline, arrivals: Arrivals, shed: Callable[[Shares], None]
 ) -> AsyncIterator[None]:
-    """Adjust what is shed for as long as the block lasts. `shed` tells Envoy the share."""
-    adjusting = asyncio.create_task(_adjust(Shedding(busy), pipeline, shed), name="shedding")
+    """Adjust what is shed for as long as the block lasts. `shed` tells Envoy the shares."""
+    adjust = _adjust(Shedding(busy), pipeline, arrivals, shed)
+    adjusting = asyncio.create_task(adjust, name="shedding")
     try:
         yield
     finally:
         adjusting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await adjusting
-        shed(0.0)
+        shed(NOTHING)
 
 
-async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float], None]) -> None:
-    told = 0.0
+async def _adjust(
+    decision: Shedding, pipeline: Pipeline, arrivals: Arrivals, shed: Callable[[Shares], None]
+) -> None:
+    told = NOTHING
     before = time.monotonic(), time.thread_time(), *_counts(pipeline)
     while not pipeline.draining:  # then it says so itself: whoever hears it goes elsewhere
         await asyncio.sleep(TICK_S)
@@ -88,11 +72,13 @@ async def _adjust(decision: Shedding, pipeline: Pipeline, shed: Callable[[float]
         passed_s, worked_s, ended, lost, expired = (b - a for a, b in zip(before, now, strict=True))
         if passed_s - TICK_S > BEHIND_S:
             lost += expired
-        share = decision.share(busy=worked_s / passed_s, ended=int(ended), lost=int(lost))
-        if share != told:
-            shed(share)
-        told, before = share, now
-    shed(0.0)
+        shares = decision.shares(
+            busy=worked_s / passed_s, ended=int(ended), lost=int(lost), named=arrivals.take()
+        )
+        if shares != told:
+            shed(shares)
+        told, before = shares, now
+    shed(NOTHING)
 
 
 def _counts(pipeline: Pipeline) -> tuple[int, int, int]:
