@@ -78,9 +78,16 @@ class WallClock:
 class Store:
     """A feature store as it is asked in tests. Times are seconds before now."""
 
-    def __init__(self, features: FeatureStore, toolbox: Toolbox, wall_clock: WallClock) -> None:
+    def __init__(
+        self,
+        features: FeatureStore,
+        toolbox: Toolbox,
+        faults: FaultPoints,
+        wall_clock: WallClock,
+    ) -> None:
         self.features = features
         self.toolbox = toolbox
+        self.faults = faults
         self.wall_clock = wall_clock
         self.definitions = features.definitions
 
@@ -150,7 +157,7 @@ def a_store(
         limits=Limits(MAX_BYTES, 300 * US),
         through=through,
     )
-    return Store(features, toolbox, wall_clock)
+    return Store(features, toolbox, faults, wall_clock)
 
 
 def a_histogram() -> Histogram:

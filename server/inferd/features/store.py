@@ -10,7 +10,8 @@ and when they learnt it is nobody's concern.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from inferd.cache.blobs import Blobs, Written
 from inferd.call import Call
@@ -61,9 +62,9 @@ class FeatureStore:
         #: Blobs that are no rows of their view, by view. They count as missing.
         self.corrupt: Counter[str] = Counter()
         self.statistics = FeatureStatistics(definitions.views)
-        self._from_store = reads.guards(self._rows, repeatable=True)
+        self._guarded_get = reads.guards(self._get, repeatable=True)
         self._from_nearest = through(self._from_store)
-        self._put = writes.guards(self._write)
+        self._guarded_put = writes.guards(self._put)
 
     async def get(self, call: Call, deadline: Deadline, lookups: Sequence[Lookup]) -> list[Found]:
         """Return what is known, in the order of `lookups`; where need be, only defaults.
@@ -113,7 +114,7 @@ class FeatureStore:
 
         Raises `InferdError`; then it is open which of them are stored.
         """
-        results = await self._put(call, deadline, rows)
+        results = await self._guarded_put(call, deadline, rows)
         self.statistics.wrote(rows, results)
         return results
 
@@ -121,19 +122,26 @@ class FeatureStore:
         """Return the time of day, in microseconds since 1970."""
         return round(self._wall_clock() * US)
 
-    async def _rows(
+    def _get(
+        self, call: Call, deadline: Deadline, keys: Sequence[str]
+    ) -> Coroutine[Any, Any, Sequence[bytes | None]]:
+        return self._blobs.get(keys)
+
+    async def _from_store(
         self, call: Call, deadline: Deadline, keys: Sequence[Key]
     ) -> Sequence[Row | None]:
-        found = await self._blobs.get([f"{key.view.prefix}{key.entity_id}" for key in keys])
+        named = [f"{key.view.prefix}{key.entity_id}" for key in keys]
+        # Decoded out here, so that an answer that is broken on purpose is found to be broken.
+        found = await self._guarded_get(call, deadline, named)
         return [
             None if blob is None else self._decoded(key, blob)
             for key, blob in zip(keys, found, strict=True)
         ]
 
-    async def _write(
+    def _put(
         self, call: Call, deadline: Deadline, rows: Sequence[Checked]
-    ) -> Sequence[Written]:
-        return await self._blobs.put([row.entry for row in rows])
+    ) -> Coroutine[Any, Any, Sequence[Written]]:
+        return self._blobs.put([row.entry for row in rows])
 
     def _decoded(self, key: Key, blob: bytes) -> Row | None:
         row = key.view.codec.decode(blob, self._blobs.name)

@@ -8,6 +8,7 @@ import pytest
 from inferd.cache.blobs import Entry, Written
 from inferd.cache.memory_blobs import OVERHEAD_BYTES, MemoryBlobs
 from inferd.call import Call
+from inferd.config.faults import fault
 from inferd.config.resilience import Hedge
 from inferd.deadline import Deadline
 from inferd.errors import DependencyFailed, TimedOut
@@ -149,6 +150,15 @@ async def test_bytes_that_are_no_row_are_missing_and_counted_until_somebody_writ
     assert store.features.corrupt == {"profile": 1}
     assert await store.set_all(later) == [Written.STORED]
     assert (await store.read("profile", 1, "age"))["age"].value == 8
+
+
+async def test_bytes_that_are_spoilt_on_purpose_are_missing_and_counted_too() -> None:
+    store = over(Blobs())
+    await store.set("profile", 1, age=7)
+    store.faults.inject(READS, fault({"kind": "corrupt"}))
+
+    assert (await store.read("profile", 1, "age"))["age"][:2] == (30, Status.MISSING)
+    assert store.features.corrupt == {"profile": 1}
 
 
 async def test_defect_8_a_request_as_of_a_point_in_time_goes_past_what_knows_the_latest() -> None:
