@@ -20,6 +20,9 @@ EARLIEST_US = 946_684_800 * US
 REMEMBERED_US = 600 * US
 """For how long at most a store keeps what has expired, to tell it from what never was."""
 
+MOST_NAMED = 3
+"""Of the names in a row that are not known: to find out what was meant takes long."""
+
 
 class Limits(NamedTuple):
     """How large a row may be, and how far its event ahead of our clock, because clocks differ."""
@@ -83,10 +86,14 @@ def _wrong_time(event_us: int, now_us: int, ahead_us: int, field: str) -> list[V
 def _cells(
     view: View, values: Mapping[str, object], field: str, wrong: list[Violation]
 ) -> list[Cell]:
-    for name in values.keys() - view.places.keys():
+    unknown = sorted(values.keys() - view.places.keys())
+    for name in unknown[:MOST_NAMED]:
         near = nearest(name, view.places)
         text = f"view {view.name} has no feature {name!r:.80}; {near}"
         wrong.append(Violation(f"{field}.{name:.80}", text))
+    if len(unknown) > MOST_NAMED:
+        more = len(unknown) - MOST_NAMED
+        wrong.append(Violation(field, f"view {view.name} has none of {more} others either"))
     cells: list[Cell] = []
     for feature in view.features:
         try:

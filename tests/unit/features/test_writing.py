@@ -64,6 +64,20 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
     }
 
 
+def test_of_many_names_that_are_not_known_some_are_told() -> None:
+    many: dict[str, Any] = {f"age{number:02}": 1 for number in range(100)}
+
+    with pytest.raises(InvalidRequest, match="has none of 97 others either") as refused:
+        check(**many)
+
+    assert [each.field.rpartition(".")[2] for each in refused.value.violations] == [
+        "age00",
+        "age01",
+        "age02",
+        "values",
+    ]
+
+
 def test_what_is_required_is_there_and_is_not_null() -> None:
     with pytest.raises(InvalidRequest, match="stock:price: it is required, has no default"):
         check("stock", id="a", ratio=1.0)
