@@ -1,8 +1,10 @@
 """Conditional writes against a model of them, and rows of all kinds as bytes and back."""
 
 import asyncio
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from inferd import config
 from inferd.cache.blobs import Blobs, Entry, Written
+from inferd.cache.connection import client, close
 from inferd.cache.memory_blobs import MemoryBlobs
+from inferd.cache.redis_blobs import RedisBlobs
 from inferd.cache.sqlite_blobs import SqliteBlobs
 from inferd.features.kinds import Kind
 from inferd.features.rows import Codec
 from support.feature_stores import WallClock, a_histogram
+from support.redis import RedisServer
 
 STAMP = 2**40
 WRITES = st.lists(
@@ -68,23 +74,39 @@ def test_memory_keeps_what_the_model_keeps(batches: list[list[tuple[str, int]]])
     asyncio.run(agrees(MemoryBlobs(max_bytes=10_000, clock=WallClock(0.0)), batches))
 
 
-def test_sqlite_keeps_what_the_model_keeps(tmp_path: Path) -> None:
-    number = 0
+def each_keeps(opened: Callable[[int], AbstractAsyncContextManager[Blobs]]) -> None:
+    """Check stores that `opened` opens, each with a number of its own and empty."""
+    numbers = itertools.count()
 
     @settings(max_examples=20, deadline=None)
     @given(batches=WRITES)
     def keeps(batches: list[list[tuple[str, int]]]) -> None:
-        nonlocal number
-        number += 1
-        path = tmp_path / f"{number}.sqlite"
-
         async def run() -> None:
-            clock = WallClock(0.0)
-            await agrees(SqliteBlobs(path, wall_clock=clock, sizes=a_histogram()), batches)
+            async with opened(next(numbers)) as blobs:
+                await agrees(blobs, batches)
 
         asyncio.run(run())
 
     keeps()
+
+
+def test_sqlite_keeps_what_the_model_keeps(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def opened(number: int) -> AsyncIterator[Blobs]:
+        path, clock = tmp_path / f"{number}.sqlite", WallClock(0.0)
+        yield SqliteBlobs(path, wall_clock=clock, sizes=a_histogram())
+
+    each_keeps(opened)
+
+
+def test_redis_keeps_what_the_model_keeps(redis_server: RedisServer) -> None:
+    @asynccontextmanager
+    async def opened(number: int) -> AsyncIterator[Blobs]:
+        connected = client(config.Redis(url=redis_server.url))
+        yield RedisBlobs(connected, prefix=f"{number}:", sizes=a_histogram())
+        await close(connected)
+
+    each_keeps(opened)
 
 
 @given(data=st.data(), kinds=st.lists(st.sampled_from([*CELLS]), min_size=1, max_size=6))
