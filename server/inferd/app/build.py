@@ -4,8 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import redis
+from inferd.app import features, redis
 from inferd.app.extensions import extensions
+from inferd.app.features import Features
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
 from inferd.app.settings import ConfigError
@@ -61,6 +62,7 @@ class Parts:
     limits: Limits
     #: None where none is configured.
     redis: "Redis | None"
+    features: Features | None
 
 
 def loader(config: Config) -> Loader:
@@ -104,7 +106,9 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     )
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
     host = Host(models, toolbox, connected, config.server.service_options, clock)
-    added = extensions(config.server.services, host)
+    known = features.made(config, connected, toolbox, clock=clock)
+    ours = [] if known is None else [known.service]
+    added = [*ours, *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
     pipeline = Pipeline(
@@ -133,6 +137,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     metrics.registry.register(
         GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
     )
+    if known is not None:
+        metrics.registry.register(known.metrics)
     return Parts(
         models=models,
         open_inference=open_inference,
@@ -150,6 +156,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         toolbox=toolbox,
         limits=limits,
         redis=connected,
+        features=known,
     )
 
 

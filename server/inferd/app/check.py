@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+from inferd.app import features
 from inferd.app.build import loader
 from inferd.config import Config
 from inferd.errors import LoadFailed
@@ -17,10 +18,12 @@ Result = tuple[str, str]
 
 
 def check(config: Config) -> Iterator[Result]:
-    """Load and warm up every version that would be served, one at a time.
+    """Read what is declared of features; load and warm up every version that would be served.
 
-    Raises `LoadFailed` when a repository cannot be read.
+    Raises `ConfigError` for wrong definitions, `LoadFailed` when a repository cannot be read.
     """
+    if (declared := features.definitions(config.features)) is not None:
+        yield f"features ({', '.join(declared.views)})", ""
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
     loading = loader(config)
     for files in snapshot.models.values():

@@ -154,6 +154,8 @@ async def serve(
                 await _leave(config, parts)
         finally:
             parts.open_inference.close()
+            if parts.features is not None:
+                await parts.features.close()
             await redis.closed(parts.redis)
     log.info("stopped")
 
