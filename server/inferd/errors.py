@@ -45,6 +45,13 @@ class NotFound(InferdError):
     reason = "NOT_FOUND"
 
 
+class FeatureMissing(InferdError):
+    """An answer needs a feature that has neither a value nor a default. Nobody wrote it yet."""
+
+    reason = "FEATURE_MISSING"
+    retry_after_s = -1.0
+
+
 class Unimplemented(InferdError):
     """The protocol has it, this server (or this configuration of it) does not."""
 

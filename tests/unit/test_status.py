@@ -52,6 +52,7 @@ def test_every_error_has_a_row_of_its_own_or_of_an_ancestor_below_the_root() -> 
     [
         (errors.InvalidRequest, Code.INVALID_ARGUMENT),
         (errors.NotFound, Code.NOT_FOUND),
+        (errors.FeatureMissing, Code.FAILED_PRECONDITION),
         (errors.Unimplemented, Code.UNIMPLEMENTED),
         (errors.Unavailable, Code.UNAVAILABLE),
         (errors.NotReady, Code.UNAVAILABLE),

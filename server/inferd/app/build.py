@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import redis
+from inferd.app import features, redis
 from inferd.app.extensions import extensions
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
@@ -111,7 +111,11 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
     closing.callback(open_inference.close)
     host = Host(models, toolbox, connected, config.server.service_options, clock, closing)
-    added = extensions(config.server.services, host)
+    known = features.made(config, connected, toolbox, clock=clock)
+    if known is not None:
+        closing.push_async_callback(known.close)
+    ours = [] if known is None else [known.service]
+    added = [*ours, *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
     pipeline = Pipeline(
@@ -140,6 +144,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     metrics.registry.register(
         GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
     )
+    if known is not None:
+        metrics.registry.register(known.metrics)
     return Parts(
         models=models,
         open_inference=open_inference,

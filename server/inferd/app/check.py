@@ -1,8 +1,10 @@
 """`inferd check`: everything that could go wrong at start, without serving."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 
+from inferd.app import features
 from inferd.app.build import build, loader
 from inferd.config import Config
 from inferd.errors import LoadFailed
@@ -17,12 +19,14 @@ Result = tuple[str, str]
 
 
 def check(config: Config) -> Iterator[Result]:
-    """Load and warm up every version that would be served, one at a time.
+    """Read what is declared of features; load and warm up every version that would be served.
 
-    Raises `LoadFailed` when a repository cannot be read, and `ConfigError` for what is configured
-    for services, methods and stages that there are not.
+    Raises `LoadFailed` when a repository cannot be read, and `ConfigError` for wrong definitions
+    and for what is configured for services, methods and stages that there are not.
     """
-    build(config, lambda _level, _format: None, None).open_inference.close()
+    if (declared := features.definitions(config.features)) is not None:
+        yield f"features ({', '.join(declared.views)})", ""
+    asyncio.run(build(config, lambda _level, _format: None, None).closing.aclose())
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
     loading = loader(config)
     for files in snapshot.models.values():

@@ -18,12 +18,13 @@ from inferd.services.reflection import V1, V1ALPHA
 from inferd.transport import sockets
 from inferd.transport.envoy import launch
 from inferd.transport.envoy.bootstrap import bootstrap, described, printed
+from inferd.v1 import features_pb2
 
 APPLICATION = "inferd.app.hosted:application"
 CONFIG = "config.json"
 #: What there is in JSON, too, where that is wanted.
 OPEN_INFERENCE = grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-SERVICES = (OPEN_INFERENCE,)
+FEATURES = features_pb2.DESCRIPTOR.services_by_name["FeatureService"]
 #: Asked by whoever watches a server go: answered until it is gone, and however much it has to do.
 UNCONDITIONAL = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata")
 
@@ -74,12 +75,13 @@ def envoy_config(config: Config) -> str:
 
 
 def _bootstrap(config: Config, directory: Path) -> dict[str, object]:
+    services = [OPEN_INFERENCE, *([] if config.features.definitions is None else [FEATURES])]
     return bootstrap(
         config.server,
         application=APPLICATION,
         admin=launch.admin_socket(directory),
-        descriptors=described(SERVICES),
-        services=[service.full_name for service in SERVICES],
+        descriptors=described(services),
+        services=[service.full_name for service in services],
         unconditional=[
             *(f"/{OPEN_INFERENCE.full_name}/{name}" for name in UNCONDITIONAL),
             *(f"/{service.full_name}/" for service in (HEALTH, V1, V1ALPHA)),

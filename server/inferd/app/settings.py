@@ -18,6 +18,13 @@ from inferd.config import Config
 
 PREFIX = "INFERD__"
 SEPARATOR = "__"
+PATHS = (
+    ("repository", "paths"),
+    ("faults", "schedule"),
+    ("features", "definitions"),
+    ("features", "sqlite_path"),
+)
+"""Keys with files and directories: in a file they are relative to it."""
 
 _PASSWORD = re.compile(r"(://[^/?#\s]*:).*@")
 
@@ -54,7 +61,7 @@ def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[s
 
 def read(path: Path) -> dict[str, Any]:
     """Return what a configuration file says."""
-    data = _yaml(path)
+    data = yaml_file(path)
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -62,7 +69,8 @@ def read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _yaml(path: Path) -> Any:
+def yaml_file(path: Path) -> Any:
+    """Return what is in a file of YAML. Raises `ConfigError`."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -106,7 +114,7 @@ def merge(into: dict[str, Any], source: Mapping[str, Any]) -> None:
 
 def _resolve_paths(merged: dict[str, Any], from_file: Mapping[str, Any], base: Path) -> None:
     """Read paths in a file as relative to that file, as their author meant them."""
-    for section, key in (("repository", "paths"), ("faults", "schedule")):
+    for section, key in PATHS:
         given = from_file.get(section)
         said = given.get(key) if isinstance(given, dict) else None
         if said is not None and merged[section][key] == said:
@@ -123,7 +131,7 @@ def _read_schedule(merged: dict[str, Any]) -> None:
     """Put what is in the file of `faults.schedule` in its place."""
     faults = merged.get("faults")
     if isinstance(faults, dict) and isinstance(faults.get("schedule"), str | Path):
-        faults["schedule"] = _yaml(Path(faults["schedule"])) or ()
+        faults["schedule"] = yaml_file(Path(faults["schedule"])) or ()
 
 
 def _described(error: ValidationError) -> list[str]:

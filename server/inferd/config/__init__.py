@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from inferd.config.faults import Faults
+from inferd.config.features import Features
 from inferd.config.resilience import Resilience
 from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
 
@@ -254,6 +255,7 @@ class Config(Section):
     runtime: Runtime = Runtime()
     shared_memory: SharedMemory = SharedMemory()
     resilience: Resilience = Resilience()
+    features: Features = Features()
     redis: Redis = Redis()
     admin: Admin = Admin()
     faults: Faults = Faults()
@@ -264,4 +266,6 @@ class Config(Section):
         for number, each in enumerate(self.resilience.rate_limits):
             if each.shared and not self.redis.url:
                 raise ValueError(f"resilience.rate_limits.{number}.shared needs redis.url")
+        if self.features.definitions and self.features.store == "redis" and not self.redis.url:
+            raise ValueError("features.store redis needs redis.url")
         return self

@@ -66,6 +66,8 @@ class Code(IntEnum):
 STATUS: Mapping[type[BaseException], Code] = {
     errors.InvalidRequest: Code.INVALID_ARGUMENT,
     errors.NotFound: Code.NOT_FOUND,
+    # The request is sound; what is stored has to change first.
+    errors.FeatureMissing: Code.FAILED_PRECONDITION,
     errors.Unimplemented: Code.UNIMPLEMENTED,
     errors.TooLarge: Code.RESOURCE_EXHAUSTED,
     errors.Exhausted: Code.RESOURCE_EXHAUSTED,

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from inferd.telemetry.guarded import Breaker, Dependency, Endpoint, Fault, Limits, Stage, Toolbox
-from inferd.telemetry.metrics import Labels, histograms
+from inferd.telemetry.metrics import Labels, family, histograms
 from inferd.telemetry.statistics import Histogram
 
 BREAKER_STATES = ("closed", "open", "half_open", "forced_open", "forced_closed")
@@ -67,7 +66,7 @@ class GuardMetrics(Collector):
 
 
 def _dependencies(dependencies: Sequence[tuple[Labels, Dependency]]) -> Iterator[Metric]:
-    yield _family(
+    yield family(
         "inferd_dependency_calls",
         "Attempts to call a dependency, by how they ended: ok, or why not",
         "counter",
@@ -87,8 +86,8 @@ def _dependencies(dependencies: Sequence[tuple[Labels, Dependency]]) -> Iterator
         ],
     )
     for name, documentation, kind, read in _OF_DEPENDENCIES:
-        yield _family(name, documentation, kind, [(each, read(it)) for each, it in dependencies])
-    yield _family(
+        yield family(name, documentation, kind, [(each, read(it)) for each, it in dependencies])
+    yield family(
         "inferd_hedges",
         "Second attempts beside one that took long, by whether they answered first",
         "counter",
@@ -101,7 +100,7 @@ def _dependencies(dependencies: Sequence[tuple[Labels, Dependency]]) -> Iterator
 
 
 def _breakers(breakers: Mapping[str, Breaker]) -> Iterator[Metric]:
-    yield _family(
+    yield family(
         "inferd_breaker_state",
         "1 for the state a breaker is in, 0 for the others",
         "gauge",
@@ -111,7 +110,7 @@ def _breakers(breakers: Mapping[str, Breaker]) -> Iterator[Metric]:
             for state in BREAKER_STATES
         ],
     )
-    yield _family(
+    yield family(
         "inferd_breaker_transitions",
         "Changes of a breaker's state, by the state that followed",
         "counter",
@@ -124,13 +123,13 @@ def _breakers(breakers: Mapping[str, Breaker]) -> Iterator[Metric]:
 
 
 def _endpoints(endpoints: Sequence[tuple[Labels, Endpoint]]) -> Iterator[Metric]:
-    yield _family(
+    yield family(
         "inferd_endpoint_load",
         "What is asked of an endpoint, as a share of what it can serve in full; 0: not known",
         "gauge",
         [(labels, it.load()) for labels, it in endpoints],
     )
-    yield _family(
+    yield family(
         "inferd_degraded",
         "Stages of answers that were not got in the best way: by what served, and why",
         "counter",
@@ -150,7 +149,7 @@ def _endpoints(endpoints: Sequence[tuple[Labels, Endpoint]]) -> Iterator[Metric]
 
 
 def _stages(stages: Sequence[tuple[Labels, Stage]]) -> Iterator[Metric]:
-    yield _family(
+    yield family(
         "inferd_endpoint_stage_seconds",
         "What a stage takes, of late: the time within which so many are done",
         "gauge",
@@ -160,20 +159,20 @@ def _stages(stages: Sequence[tuple[Labels, Stage]]) -> Iterator[Metric]:
             for q in QUANTILES
         ],
     )
-    yield _family(
+    yield family(
         "inferd_stage_reserve_seconds",
         "What the stages before keep back for a stage",
         "gauge",
         [(labels, it.reserve_s) for labels, it in stages],
     )
     rungs = [({**labels, "rung": rung.name}, rung) for labels, it in stages for rung in it.rungs]
-    yield _family(
+    yield family(
         "inferd_stage_budget_seconds",
         "What a way to take a stage was given the last time; 0: it was left out",
         "gauge",
         [(labels, max(0.0, it.last_s)) for labels, it in rungs],
     )
-    yield _family(
+    yield family(
         "inferd_stage_left_out",
         "How often a way to take a stage was left out for want of time",
         "counter",
@@ -182,26 +181,26 @@ def _stages(stages: Sequence[tuple[Labels, Stage]]) -> Iterator[Metric]:
 
 
 def _limits(limits: Limits) -> Iterator[Metric]:
-    yield _family(
+    yield family(
         "inferd_rate_limited",
         "Calls that a rate limit refused, by its place in the configuration",
         "counter",
         [({"limit": str(place)}, it.refused) for place, it in enumerate(limits.rate_limits)],
     )
     bulkheads = [({"service": service}, it) for service, it in limits.bulkheads.items()]
-    yield _family(
+    yield family(
         "inferd_bulkhead_in_flight",
         "Calls of a service that are under way",
         "gauge",
         [(labels, it.in_flight) for labels, it in bulkheads],
     )
-    yield _family(
+    yield family(
         "inferd_bulkhead_max_calls",
         "How many may be",
         "gauge",
         [(labels, it.max_calls) for labels, it in bulkheads],
     )
-    yield _family(
+    yield family(
         "inferd_bulkhead_refused",
         "Calls of a service that found no room",
         "counter",
@@ -215,18 +214,9 @@ def _limits(limits: Limits) -> Iterator[Metric]:
 
 def _faults(faults: Iterable[Fault]) -> Metric:
     at = Counter((each.point, each.kind) for each in faults)
-    return _family(
+    return family(
         "inferd_faults",
         "Things that are broken on purpose",
         "gauge",
         [({"point": point, "kind": kind}, count) for (point, kind), count in at.items()],
     )
-
-
-def _family(
-    name: str, documentation: str, kind: str, rows: Iterable[tuple[Labels, float]]
-) -> Metric:
-    family = Metric(name, documentation, kind)
-    sample = f"{name}_total" if kind == "counter" else name
-    family.samples = [Sample(sample, labels, value) for labels, value in rows]
-    return family

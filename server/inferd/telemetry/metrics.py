@@ -321,6 +321,16 @@ def _states(models: Models) -> Metric:
     return metric
 
 
+def family(
+    name: str, documentation: str, kind: str, rows: Iterable[tuple[Labels, float]]
+) -> Metric:
+    """Return a family of counters or gauges, one for each row's labels."""
+    made = Metric(name, documentation, kind)
+    sample = f"{name}_total" if kind == "counter" else name
+    made.samples = [Sample(sample, labels, value) for labels, value in rows]
+    return made
+
+
 def histograms(name: str, documentation: str, rows: Iterable[tuple[Labels, Histogram]]) -> Metric:
     """Return a family of histograms, one for each row's labels."""
     metric = Metric(name, documentation, "histogram")

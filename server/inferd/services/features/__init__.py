@@ -1,0 +1,1 @@
+"""`FeatureService`: what is known of entities, over the wire."""
