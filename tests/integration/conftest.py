@@ -20,11 +20,13 @@ def server(transport: Transport, tmp_path_factory: pytest.TempPathFactory) -> It
     """One server for every test that leaves no trace in it but counts.
 
     Besides the probes and the digits it serves `patient`: `poison`, but a batch waits until
-    it is full, so that a test decides who shares one. Envoy leaves it to the server to refuse.
+    it is full, so that a test decides who shares one; and `calm`, the same for tests without
+    poison, after which batches may be smaller. Envoy leaves it to the server to refuse.
     """
     directory = tmp_path_factory.mktemp("server")
     batching = "dynamic_batching { max_queue_delay_microseconds: 20000000 }"
-    copy_model("poison", directory / "models" / "patient", batching=batching)
+    for name in ("patient", "calm"):
+        copy_model("poison", directory / "models" / name, batching=batching)
     repositories = [REPOSITORY, ROOT / "model_repository", directory / "models"]
     with serving(
         directory, repository=repositories, transport=transport, environment=NO_SHEDDING

@@ -305,21 +305,21 @@ async def test_a_poisonous_input_fails_alone_in_its_batch(server: Server) -> Non
 
 async def test_callers_who_leave_a_waiting_batch_leave_the_others_alone(server: Server) -> None:
     async with AsyncClient(server.address, retry=ONCE) as client:
-        before = (await client.statistics("patient", timeout_s=AMPLE_S))[0]
+        before = (await client.statistics("calm", timeout_s=AMPLE_S))[0]
         waiting = [
-            asyncio.create_task(client.infer("patient", index(at % 4), timeout_s=AMPLE_S))
+            asyncio.create_task(client.infer("calm", index(at % 4), timeout_s=AMPLE_S))
             for at in range(15)
         ]
-        while not await pending(client, server, "patient", 15):
-            pass
+        while not await pending(client, server, "calm", 15):
+            assert not any(task.done() for task in waiting)
         for task in waiting[:5]:
             task.cancel()
-        while not await pending(client, server, "patient", 10):
-            pass
-        late = [client.infer("patient", index(at % 4), timeout_s=AMPLE_S) for at in range(6)]
+        while not await pending(client, server, "calm", 10):
+            assert not any(task.done() for task in waiting[5:])
+        late = [client.infer("calm", index(at % 4), timeout_s=AMPLE_S) for at in range(6)]
         await asyncio.gather(*late)
         answers = await asyncio.gather(*waiting, return_exceptions=True)
-        after = (await client.statistics("patient", timeout_s=AMPLE_S))[0]
+        after = (await client.statistics("calm", timeout_s=AMPLE_S))[0]
 
     assert all(isinstance(each, asyncio.CancelledError) for each in answers[:5])
     for at, answer in enumerate(answers[5:], start=5):

@@ -26,11 +26,16 @@ def check(config: Config) -> Iterator[Result]:
     """
     if (declared := features.definitions(config.features)) is not None:
         yield f"features ({', '.join(declared.views)})", ""
-    asyncio.run(build(config, lambda _level, _format: None, None).closing.aclose())
+    asyncio.run(_build(config))
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
     loading = loader(config)
     for files in snapshot.models.values():
         yield from _check_model(files, loading)
+
+
+async def _build(config: Config) -> None:
+    """Build a server's parts, on an event loop as they are used to, and close them again."""
+    await build(config, lambda _level, _format: None, None).closing.aclose()
 
 
 def _check_model(files: ModelFiles, loading: Loader) -> Iterator[Result]:
