@@ -34,6 +34,11 @@ def test_every_breaker_must_be_closed_at_the_end() -> None:
     assert found(after) == ["the breaker of model/trend/1 is OPEN at the end"]
 
 
+def test_who_is_asked_only_when_others_fail_may_be_left_alone_until_then() -> None:
+    after = replace(BEFORE, states={**BEFORE.states, "ranker_previous": "OPEN"})
+    assert found(after) == []
+
+
 def test_every_instance_must_be_in_service_at_the_end() -> None:
     after = replace(BEFORE, out={"ranker/2#0": "a run hung"})
     assert found(after) == ["ranker/2#0 is out of service at the end: a run hung"]
