@@ -1040,7 +1040,8 @@ class TestNothingIsLeftBehind:
             before = await cycle(20)
             after = await cycle(200)
 
-            assert after == before
+            # Fewer, if what earlier tests have left behind went meanwhile.
+            assert all(now <= then for now, then in zip(after, before, strict=True)), (after, before)
 
     async def test_an_unloaded_version_is_freed_at_once(self, repository: Path) -> None:
         put(repository, "simple")
