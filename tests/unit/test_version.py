@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -710,3 +710,22 @@ async def test_a_forced_breaker_refuses_and_lets_go() -> None:
     it.version.breaker.force(None, it.loop.time())
 
     await it.ask(numbers(1))
+
+
+def test_parts_that_are_run_in_another_order_take_no_negative_time() -> None:
+    early, late = (
+        Request(outputs=("y",), rows=1, deadline=9.0, arrived=0.0, caller=None) for _ in range(2)
+    )
+    early.picked, early.run_began, early.run_ended = 1.0, 1.0, 2.0
+    late.picked, late.run_began, late.run_ended = 2.0, 2.0, 4.0
+    taken: list[float] = []
+
+    class Statistics:
+        def answered(self, *, compute_s: float, **_: float) -> None:
+            taken.append(compute_s)
+
+    version = object.__new__(ModelVersion)
+    version.statistics = cast(ModelStatistics, Statistics())
+    version._record([late, early], 2, Call("/a/B", arrived=0.0), 5.0)
+
+    assert taken == [3.0]

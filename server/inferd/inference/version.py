@@ -321,7 +321,10 @@ class ModelVersion:
         return deadline.tightened(waits_s, now=now), math.inf
 
     def _record(self, requests: Sequence[Request], rows: int, call: Call, now: float) -> None:
-        first, last = requests[0], requests[-1]
+        first = last = requests[0]
+        if len(requests) > 1:  # parts need not be run in their order
+            first = min(requests, key=lambda part: part.run_began)
+            last = max(requests, key=lambda part: part.run_ended)
         queue_s = first.picked - first.arrived
         batch_wait_s = first.run_began - first.picked
         compute_s = last.run_ended - first.run_began
