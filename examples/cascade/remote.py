@@ -7,12 +7,20 @@ server schedules by them, and by the time its answer would be late it has stoppe
 from cascade.catalogue import Vectors
 from inferd.call import Call
 from inferd.deadline import Clock, Deadline
-from inferd.errors import DependencyFailed, InvalidRequest, NotFound, Shed, TimedOut
+from inferd.errors import (
+    DependencyFailed,
+    Exhausted,
+    InvalidRequest,
+    NotFound,
+    Shed,
+    TimedOut,
+)
 from inferd_client import AsyncClient, RetryPolicy
 from inferd_client import DeadlineExceeded as TooLate
 from inferd_client import InferdError as RemoteError
 from inferd_client import InvalidRequest as Wrong
 from inferd_client import NotFound as Missing
+from inferd_client import ResourceExhausted as TooMuch
 from inferd_client import Unavailable as Away
 
 
@@ -58,6 +66,8 @@ def _ours(error: RemoteError, target: str) -> Exception:
             return NotFound(text)
         case TooLate():
             return TimedOut(text)
+        case TooMuch():
+            return Exhausted(text)
         case Away() if error.reason == Shed.reason:
             return Shed(text, retry_after_s=error.retry_after_s)
         case _:

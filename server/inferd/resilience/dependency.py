@@ -111,9 +111,12 @@ class Dependency:
         """
         return (Repeatable if repeatable else Guarded)(self, function, check)
 
-    def refuse(self, error: InferdError) -> InferdError:
-        """Count a call that is not made, and return why."""
-        self.unanswered[_reason_of(error)] += 1
+    def refuse(self, error: InferdError, call: Call, now: float) -> InferdError:
+        """Count a call that is not made, and return why. Its span takes no time."""
+        reason = _reason_of(error)
+        self.unanswered[reason] += 1
+        if call.span is not None:
+            cast(Traced, call.span).child(self.name, now, now, reason)
         return error
 
     def learn(self, seconds: float) -> None:
@@ -184,16 +187,18 @@ class Guarded(Generic[P, Value]):
         within = deadline if timely else Deadline(began + it.timeout_s)
         until = within.at
         if until - began < LEAST_S:
-            raise it.refuse(NoBudget(f"no time is left to ask {it.name}"))
+            raise it.refuse(NoBudget(f"no time is left to ask {it.name}"), call, began)
         breaker, limit = it.breaker, it.limit
         permit = breaker.admit(began)
         if not permit:
             text = f"{it.name} has failed too often of late, and is left alone for a while"
-            raise it.refuse(CircuitOpen(text, retry_after_s=breaker.retry_after(began)))
+            again_s = breaker.retry_after(began)
+            raise it.refuse(CircuitOpen(text, retry_after_s=again_s), call, began)
         share = SHARES.get(call.criticality, 1.0) if CRITICALITY in call.metadata else 1.0
         if not limit.acquire(share):
             breaker.settle(permit, _IGNORED, 0.0, began)
-            raise it.refuse(Saturated(f"as many calls to {it.name} are under way as it can take"))
+            text = f"as many calls to {it.name} are under way as it can take"
+            raise it.refuse(Saturated(text), call, began)
         attempt: Attempt[Value]
         if self._repeatable:
             attempt = self._hedged(call, within, began, args, kwargs)

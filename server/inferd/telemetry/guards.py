@@ -125,7 +125,7 @@ def _breakers(breakers: Mapping[str, Breaker]) -> Iterator[Metric]:
 def _endpoints(endpoints: Sequence[tuple[Labels, Endpoint]]) -> Iterator[Metric]:
     yield family(
         "inferd_endpoint_load",
-        "What is asked of an endpoint, as a share of what it can serve in full; 0: not known",
+        "What is asked of an endpoint, as a share of what it can serve in full",
         "gauge",
         [(labels, it.load()) for labels, it in endpoints],
     )

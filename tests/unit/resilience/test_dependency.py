@@ -253,7 +253,17 @@ class TestStatistics:
             with contextlib.suppress(DependencyFailed):
                 await dependency.guards(Scripted(act))(call, call.deadline)
 
-        assert Span.children == [("it", 0.0, 0.2, "ok"), ("it", 0.2, 0.2, "dependency_failed")]
+        dependency.breaker.force(State.FORCED_OPEN, now())
+        call = a_call()
+        call.span = Span()
+        with pytest.raises(CircuitOpen):
+            await dependency.guards(Scripted(0.2))(call, call.deadline)
+
+        assert Span.children == [
+            ("it", 0.0, 0.2, "ok"),
+            ("it", 0.2, 0.2, "dependency_failed"),
+            ("it", 0.2, 0.2, "breaker_open"),
+        ]
 
     async def test_it_says_how_it_is(self) -> None:
         assert repr(a_dependency("redis")) == "Dependency(redis, closed, 0 under way)"
