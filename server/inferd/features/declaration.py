@@ -1,20 +1,31 @@
 """How features are declared: a YAML file of entities and views, validated when it is read.
 
+A view is stored, if somebody writes its rows; aggregated, if they come from events; or computed
+from other features when it is asked for. All of its features are of one kind.
+
 What is wrong is told all at once, each with the path of its key, in which the members of lists go
 by their names: `views.profile.features.age.type`.
 """
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, InstanceOf, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from inferd.config.section import Positive, Section
+from inferd.features.contradictions import contradictions
+from inferd.features.derivation import (
+    Aggregation,
+    Event,
+    LookedUp,
+    Name,
+    Request,
+    Table,
+    Transform,
+    Typed,
+)
 from inferd.features.kinds import Kind
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Seconds = Annotated[Positive, Field(allow_inf_nan=False, le=1e9)]
 
 
@@ -39,7 +50,7 @@ class Feature(Section):
     """One thing that is known of an entity."""
 
     name: Name
-    type: Annotated[InstanceOf[Kind], BeforeValidator(Kind.named)]
+    type: Typed
     """`int64`, `float64`, `bool`, `string`, `bytes` or `float_list[n]`."""
     required: bool = False
     """An answer without it is worth nothing: where it has neither a value nor a default, there is
@@ -48,7 +59,20 @@ class Feature(Section):
     """Stands in where there is no value."""
     allow_nan: bool = False
     """Take NaN and infinities."""
+    aggregate: Aggregation | None = None
+    """Of the events of its view."""
+    transform: Transform | None = None
+    """Of other features."""
+    cel: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """An expression of other features, in the Common Expression Language."""
+    lookup: LookedUp | None = None
+    """In a table."""
     description: str = ""
+
+    @property
+    def computed(self) -> bool:
+        """Whether it is computed from other features."""
+        return any(each is not None for each in (self.transform, self.cel, self.lookup))
 
     @model_validator(mode="before")
     @classmethod
@@ -79,13 +103,31 @@ class View(Section):
     owner: str = ""
     version: Annotated[int, Field(ge=1)] = 1
     """Rows are kept apart by it: raise it when they come to mean something else."""
+    events: str | None = None
+    """What its features are aggregates of."""
+    by: str | None = None
+    """The field of these events that says of which entity they are; left out: the one that is
+    called as the entity."""
+    request: tuple[Request, ...] = ()
+    """What the caller may say in a request, for its features to be computed with."""
+    cache_ttl_s: Seconds | None = None
+    """For how long what was computed is good. None: it is computed each time."""
     description: str = ""
+
+    @property
+    def kind(self) -> Literal["stored", "aggregated", "computed"]:
+        """Where its rows come from."""
+        if self.events is not None:
+            return "aggregated"
+        return "computed" if self.features and self.features[0].computed else "stored"
 
 
 class Declaration(Section):
     """All that a file declares."""
 
     entities: tuple[Entity, ...]
+    events: tuple[Event, ...] = ()
+    tables: tuple[Table, ...] = ()
     views: tuple[View, ...]
 
 
@@ -95,43 +137,9 @@ def read(data: object) -> Declaration:
         declared = Declaration.model_validate(data)
     except ValidationError as error:
         raise DeclarationError(_described(error, data)) from error
-    if problems := [*_contradictions(declared)]:
+    if problems := [*contradictions(declared)]:
         raise DeclarationError(problems)
     return declared
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what to say to whoever asked for a name that is not known."""
-    return _nearest(name[:64], tuple(known))
-
-
-@lru_cache(maxsize=1024)  # it takes a third of a millisecond, and a mistake is made in every row
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    if near := get_close_matches(name, known, n=3, cutoff=0.5):
-        return f"did you mean {', '.join(near)}?"
-    some = ", ".join(sorted(known)[:10])
-    return f"there are {some}" + (", ..." if len(known) > 10 else "")
-
-
-def _contradictions(declared: Declaration) -> Iterable[str]:
-    entities = [each.name for each in declared.entities]
-    yield from _miscounted("entities", entities)
-    yield from _miscounted("views", [each.name for each in declared.views])
-    for view in declared.views:
-        path = f"views.{view.name}"
-        yield from _miscounted(f"{path}.features", [each.name for each in view.features])
-        if view.entity not in entities:
-            yield (
-                f"{path}.entity: there is no entity {view.entity!r:.80};"
-                f" {nearest(view.entity, entities)}"
-            )
-
-
-def _miscounted(path: str, names: Sequence[str]) -> Iterable[str]:
-    if not names:
-        yield f"{path}: there are none"
-    for name in sorted({each for each in names if names.count(each) > 1}):
-        yield f"{path}.{name}: declared {names.count(name)} times"
 
 
 def _described(error: ValidationError, data: object) -> list[str]:

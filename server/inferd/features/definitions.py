@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from inferd.errors import InvalidRequest
 from inferd.features import declaration
-from inferd.features.declaration import Entity, Feature, nearest
+from inferd.features.declaration import Entity, Feature
 from inferd.features.rows import Codec
+from inferd.features.suggestions import nearest
 
 US = 1_000_000
 MAX_ID_BYTES = 512
@@ -23,6 +24,8 @@ class View:
     def __init__(self, declared: declaration.View, entity: Entity) -> None:
         self.name = declared.name
         self.entity = entity
+        self.kind = declared.kind
+        self.declared = declared
         self.features: Sequence[Feature] = declared.features
         self.ttl_us = _us(declared.ttl_s)
         self.max_age_us = _us(declared.max_age_s)
@@ -80,6 +83,8 @@ class Definitions:
     def __init__(self, declared: declaration.Declaration) -> None:
         self.entities = {each.name: each for each in declared.entities}
         self.views = {each.name: View(each, self.entities[each.entity]) for each in declared.views}
+        self.events = {each.name: each for each in declared.events}
+        self.tables = {each.name: each for each in declared.tables}
 
     @classmethod
     def read(cls, data: object) -> "Definitions":

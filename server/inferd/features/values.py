@@ -4,8 +4,9 @@ A value is given only if it may be relied on. Otherwise the declared default sta
 status says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -13,6 +14,8 @@ from msgspec import UNSET
 from inferd.features.definitions import EntityId, Key, View
 from inferd.features.kinds import Held
 from inferd.features.rows import Cell, Row
+
+NOTHING: Mapping[str, Held] = MappingProxyType({})
 
 DEFAULT = "default"
 """The source of a declared default."""
@@ -61,6 +64,8 @@ class Lookup(NamedTuple):
     places: Sequence[int]
     #: Nothing newer is given. None: the last.
     as_of_us: int | None = None
+    #: What the caller says besides, for what is computed: by name, of the declared types.
+    given: Mapping[str, Held] = NOTHING
 
     @property
     def key(self) -> Key:
@@ -81,7 +86,9 @@ class Found:
         event_us: int | None = None,
         cells: Sequence[Cell] = (),
         source: str = "",
+        values: Sequence[Value] | None = None,
     ) -> None:
+        """`values`: where they differ in status or source, and `cells` do not tell."""
         self.lookup = lookup
         #: Of the row. Of one that is PRESENT, single values may be NULL or MISSING.
         self.status = status
@@ -89,7 +96,7 @@ class Found:
         #: What there is in the row, in the order of `places`; of one that is not PRESENT, nothing.
         self.cells = cells
         self.source = source
-        self._values: Sequence[Value] | None = None
+        self._values = values
 
     @property
     def values(self) -> Sequence[Value]:

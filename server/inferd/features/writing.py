@@ -11,9 +11,10 @@ from msgspec import UNSET
 
 from inferd.cache.blobs import Entry
 from inferd.errors import InvalidRequest, Violation
-from inferd.features.declaration import Feature, nearest
+from inferd.features.declaration import Feature
 from inferd.features.definitions import US, EntityId, Key, View
 from inferd.features.rows import Cell
+from inferd.features.suggestions import nearest
 
 EARLIEST_US = 946_684_800 * US
 """The year 2000: whoever has an event from before that has its unit wrong."""

@@ -1,0 +1,112 @@
+"""What cannot be, in a declaration whose single parts can: names, references, types, kinds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from inferd.features.derivation import Aggregation
+from inferd.features.kinds import Kind
+from inferd.features.suggestions import nearest
+
+if TYPE_CHECKING:
+    from inferd.features.declaration import Declaration, Feature, View
+
+_COUNTS = ("count", "distinct")
+_OF_ANYTHING = ("distinct", "last", "count", "rate")
+
+
+def contradictions(declared: "Declaration") -> Iterable[str]:
+    """Return all in which a declaration contradicts itself, each with its path."""
+    entities = [each.name for each in declared.entities]
+    yield from _miscounted("entities", entities)
+    yield from _miscounted("views", [each.name for each in declared.views])
+    yield from _repeated("events", [each.name for each in declared.events])
+    yield from _repeated("tables", [each.name for each in declared.tables])
+    for event in declared.events:
+        yield from _miscounted(f"events.{event.name}.fields", [each.name for each in event.fields])
+    for view in declared.views:
+        path = f"views.{view.name}"
+        yield from _miscounted(f"{path}.features", [each.name for each in view.features])
+        yield from _repeated(f"{path}.request", [each.name for each in view.request])
+        if view.entity not in entities:
+            yield (
+                f"{path}.entity: there is no entity {view.entity!r:.80};"
+                f" {nearest(view.entity, entities)}"
+            )
+        yield from _of_one_kind(view, path)
+        if view.events is not None:
+            yield from _aggregated(view, declared, path)
+
+
+def _of_one_kind(view: "View", path: str) -> Iterable[str]:
+    for feature in view.features:
+        at = f"{path}.features.{feature.name}"
+        ways = ("aggregate", "transform", "cel", "lookup")
+        said = [way for way in ways if getattr(feature, way) is not None]
+        if len(said) > 1:
+            yield f"{at}: it is one of {' and '.join(said)}, not both"
+        elif view.kind == "aggregated" and said != ["aggregate"]:
+            yield f"{at}: all features of a view of events are aggregates"
+        elif view.kind != "aggregated" and said == ["aggregate"]:
+            yield f"{at}.aggregate: {path}.events does not say of what"
+        elif bool(said) != (view.kind != "stored"):
+            yield f"{at}: in one view, all features are computed, or none is"
+    if view.kind != "aggregated" and view.by is not None:
+        yield f"{path}.by: there are no events"
+    if view.kind != "computed":
+        for key in ("request", "cache_ttl_s"):
+            if getattr(view, key):
+                yield f"{path}.{key}: nothing is computed"
+
+
+def _aggregated(view: "View", declared: "Declaration", path: str) -> Iterable[str]:
+    events = {each.name: each for each in declared.events}
+    event = events.get(view.events or "")
+    if event is None:
+        near = nearest(view.events or "", events)
+        yield f"{path}.events: there are no events {view.events!r:.80}; {near}"
+        return
+    fields = {each.name: each.type for each in event.fields}
+    by = view.by or view.entity
+    ids = {each.name: each.id for each in declared.entities}.get(view.entity)
+    if by not in fields:
+        yield f"{path}.by: event {event.name} has no field {by!r:.80}; {nearest(by, fields)}"
+    elif ids is not None and fields[by].name != ids:
+        yield f"{path}.by: {by} is {fields[by]}, and the ids of {view.entity} are {ids}"
+    for feature in view.features:
+        if feature.aggregate is not None:
+            at = f"{path}.features.{feature.name}"
+            yield from _aggregate(feature, feature.aggregate, fields, event.name, at)
+
+
+def _aggregate(
+    feature: "Feature", aggregate: Aggregation, fields: Mapping[str, Kind], event: str, at: str
+) -> Iterable[str]:
+    kind = None
+    if aggregate.of is not None:
+        kind = fields.get(aggregate.of)
+        if kind is None:
+            of = aggregate.of
+            yield f"{at}.aggregate.of: event {event} has no field {of!r:.80}; {nearest(of, fields)}"
+            return
+        if aggregate.function not in _OF_ANYTHING and kind.name not in ("int64", "float64"):
+            function = aggregate.function
+            yield f"{at}.aggregate.of: {aggregate.of} is {kind}, and there is no {function} of it"
+            return
+    expected = Kind("float64")
+    if aggregate.function in _COUNTS:
+        expected = Kind("int64")
+    elif kind is not None and aggregate.function in ("last", "min", "max"):
+        expected = kind
+    if feature.type != expected:
+        yield f"{at}.type: {aggregate.function} is {expected} here, not {feature.type}"
+
+
+def _miscounted(path: str, names: Sequence[str]) -> Iterable[str]:
+    if not names:
+        yield f"{path}: there are none"
+    yield from _repeated(path, names)
+
+
+def _repeated(path: str, names: Sequence[str]) -> Iterable[str]:
+    for name in sorted({each for each in names if names.count(each) > 1}):
+        yield f"{path}.{name}: declared {names.count(name)} times"
