@@ -284,12 +284,14 @@ CODES = {
     "SHED_BY_ENVOY": StatusCode.UNAVAILABLE,
     "INFEASIBLE": StatusCode.DEADLINE_EXCEEDED,
     "LATE_DROP": StatusCode.DEADLINE_EXCEEDED,
+    "TIMED_OUT": StatusCode.DEADLINE_EXCEEDED,
     "DEADLINE_EXCEEDED": StatusCode.DEADLINE_EXCEEDED,
     "MODEL_FAILED": StatusCode.INTERNAL,
     "INVALID_REQUEST": StatusCode.INVALID_ARGUMENT,
     "NOT_FOUND": StatusCode.NOT_FOUND,
 }
-TOO_LATE = {"INFEASIBLE", "LATE_DROP", "DEADLINE_EXCEEDED"}
+#: `TIMED_OUT` says that the run was slow, as it is where others have the processors.
+TOO_LATE = {"INFEASIBLE", "LATE_DROP", "TIMED_OUT", "DEADLINE_EXCEEDED"}
 NEVER_AGAIN = {*TOO_LATE, "MODEL_FAILED", "SHED_BY_ENVOY"}
 
 
@@ -352,7 +354,7 @@ def check_books(page: str, model: str, calls: Sequence[Call]) -> None:
     # Answered, and then not sent because its deadline passed on the last metres.
     unsent = told["DEADLINE_EXCEEDED"]
     assert told["OK"] <= success <= told["OK"] + unheard + unsent
-    for reason in ("INFEASIBLE", "LATE_DROP", "SHED"):
+    for reason in ("INFEASIBLE", "LATE_DROP", "TIMED_OUT", "SHED"):
         dropped = metric(page, "inferd_dropped_total", model=model, reason=reason)
         assert told[reason] <= dropped <= told[reason] + unheard, reason
     # Nobody who sends poison or nonsense leaves or is in a hurry.

@@ -152,9 +152,12 @@ def grpcurl(*arguments: str) -> str:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_server_that_drains_can_be_looked_at(transport: Transport, tmp_path: Path) -> None:
-    pause = {"INFERD__SERVER__DRAIN_PAUSE_S": "3"}
+    settings = ADMIN | {"INFERD__SERVER__DRAIN_PAUSE_S": "600"}
+    at_once = 128 + signal.SIGTERM
     with (
-        serving(tmp_path, *ONLY_SIMPLE, transport=transport, environment=ADMIN | pause) as server,
+        serving(
+            tmp_path, *ONLY_SIMPLE, transport=transport, environment=settings, exit_code=at_once
+        ) as server,
         administered(server) as admin,
     ):
         health = health_pb2_grpc.HealthStub(admin.channel)
@@ -162,6 +165,8 @@ def test_a_server_that_drains_can_be_looked_at(transport: Transport, tmp_path: P
         eventually(lambda: not serves(health))
 
         listed = admin.ask("ListInstances", pb.ListInstancesRequest())
+        server.signal(signal.SIGTERM)
+        server.ended()
 
     assert [each.model for each in listed.versions] == ["simple"]
 

@@ -46,6 +46,7 @@ from inferd.oip import grpc_service_pb2 as pb
 from inferd.runtime.session import Session
 from inferd.services.open_inference.model_config_text import parse_json, parse_pbtxt
 from inferd.telemetry.statistics import LoadStatistics
+from support.garbage import without_collector
 
 PROBES = Path(__file__).resolve().parents[1] / "repository"
 #: Everything that a test waits for comes far sooner; what hangs should fail.
@@ -1019,6 +1020,10 @@ async def load_threads_ended() -> None:
             await asyncio.to_thread(thread.join, PATIENCE_S)
 
 
+def sessions() -> list[Session]:
+    return [each for each in gc.get_objects() if isinstance(each, Session)]
+
+
 class TestNothingIsLeftBehind:
     async def test_loading_and_unloading_two_hundred_times(self, repository: Path) -> None:
         put(repository, "simple")
@@ -1045,30 +1050,23 @@ class TestNothingIsLeftBehind:
 
     async def test_an_unloaded_version_is_freed_at_once(self, repository: Path) -> None:
         put(repository, "simple")
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collector():
             async with running(repository, "explicit", load_models=["*"]) as here:
                 version = weakref.ref(here.models.find("simple"))
                 assert version() is not None
                 await here.models.unload("simple")
 
                 assert version() is None
-        finally:
-            gc.enable()
 
     async def test_the_sessions_of_a_failed_load_are_freed_at_once(self, repository: Path) -> None:
         put(repository, "nan_maker")
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collector():
+            others = sessions()  # and they stay, for this holds them
             async with running(repository, "explicit", settle_s=0) as here:
                 with pytest.raises(LoadFailed, match="is not finite"):
                     await here.models.load("nan_maker")
                 await load_threads_ended()
-                assert not [each for each in gc.get_objects() if isinstance(each, Session)]
-        finally:
-            gc.enable()
+                assert len(sessions()) == len(others)
 
     async def test_what_a_failed_load_had_is_freed_at_once(self) -> None:
         class Large:
@@ -1082,15 +1080,11 @@ class TestNothingIsLeftBehind:
             raise LoadFailed("no")
 
         threads = LoadThreads(1)
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collector():
             with pytest.raises(LoadFailed, match="no"):
                 await threads.run("load", load)
             await threads.ended(PATIENCE_S)
             assert kept[0]() is None
-        finally:
-            gc.enable()
 
 
 async def test_as_many_loads_run_at_once_as_may(repository: Path) -> None:

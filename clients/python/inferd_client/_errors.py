@@ -24,6 +24,8 @@ NEVER = -1
 # all there is to tell such a call from one that may have run. They are matched narrowly:
 # should they change, a call is not retried where it could have been, never the opposite.
 _NEVER_SENT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
+# So are those that tell a call whose channel this side closed from one that the server ended.
+_CLOSED_HERE = "Channel closed!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,11 @@ class PermissionDenied(InferdError):
 
 
 class Unavailable(InferdError):
-    """No server could be reached, or it is loading, draining or shedding load."""
+    """No server could be reached, or it is loading, draining or shedding load.
+
+    It also stands for a CANCELLED that came from the server. The caller has cancelled nothing:
+    a server ends so what it does not finish before it stops.
+    """
 
     default_code = StatusCode.UNAVAILABLE
 
@@ -164,7 +170,7 @@ class DeadlineExceeded(InferdError):
 
 
 class Cancelled(InferdError):
-    """The server gave the call up, or this client was closed while it was under way."""
+    """The client was closed while the call was under way."""
 
     default_code = StatusCode.CANCELLED
 
@@ -194,6 +200,7 @@ _KIN: dict[StatusCode, type[InferdError]] = {
     StatusCode.OUT_OF_RANGE: InvalidRequest,
     StatusCode.ALREADY_EXISTS: Conflict,
     StatusCode.ABORTED: Conflict,
+    StatusCode.CANCELLED: Unavailable,
     StatusCode.UNKNOWN: ServerError,
     StatusCode.DATA_LOSS: ServerError,
 }
@@ -206,7 +213,6 @@ _OWN: tuple[type[InferdError], ...] = (
     Unavailable,
     ResourceExhausted,
     DeadlineExceeded,
-    Cancelled,
     Unimplemented,
     ServerError,
 )
@@ -215,7 +221,8 @@ _CLASS: Mapping[StatusCode, type[InferdError]] = {cls.default_code: cls for cls 
 
 def error_of(code: StatusCode, message: str, trailing: Trailing) -> InferdError:
     """Return the error that a finished call's status stands for."""
-    cls = _CLASS.get(code, InferdError)
+    closed_here = code is StatusCode.CANCELLED and _CLOSED_HERE in message
+    cls = Cancelled if closed_here else _CLASS.get(code, InferdError)
     return cls(message, code=code, details=details_of(trailing), trailing=trailing)
 
 

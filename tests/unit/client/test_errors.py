@@ -35,7 +35,7 @@ def with_details(*details: Message) -> Trailing:
         (StatusCode.UNAVAILABLE, "Unavailable"),
         (StatusCode.RESOURCE_EXHAUSTED, "ResourceExhausted"),
         (StatusCode.DEADLINE_EXCEEDED, "DeadlineExceeded"),
-        (StatusCode.CANCELLED, "Cancelled"),
+        (StatusCode.CANCELLED, "Unavailable"),
         (StatusCode.UNIMPLEMENTED, "Unimplemented"),
         (StatusCode.INTERNAL, "ServerError"),
         (StatusCode.UNKNOWN, "ServerError"),
@@ -47,6 +47,13 @@ def test_a_status_has_its_error(code: StatusCode, name: str) -> None:
 
     assert type(error) is getattr(inferd_client, name)
     assert (error.code, error.message, str(error)) == (code, "what happened", "what happened")
+
+
+@pytest.mark.parametrize("text", ["Channel closed!", "Stream removed (Channel closed!)"])
+def test_what_ended_because_this_side_closed_its_channel_is_cancelled(text: str) -> None:
+    error = error_of(StatusCode.CANCELLED, text, {})
+
+    assert type(error) is inferd_client.Cancelled
 
 
 def test_every_status_but_ok_is_in_the_table() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from inferd.errors import (
 from inferd.resilience.alarms import EARLY_S
 from inferd.resilience.breaker import State
 from inferd.resilience.dependency import Dependency
+from support.garbage import garbage_left_by
 from support.guards import Act, Scripted, a_call, a_dependency, a_toolbox, cancelling, now, used_to
 
 BROKEN = DependencyFailed("it is broken")
@@ -300,15 +300,7 @@ async def test_no_call_leaves_garbage(repeatable: bool, seconds: tuple[float, fl
         await asyncio.ensure_future(caller())
         await asyncio.sleep(0.1)
 
-    await once()
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(5):
-            await once()
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+    assert await garbage_left_by(once) == 0
 
 
 async def test_a_task_that_fails_leaves_no_garbage_either() -> None:
@@ -321,14 +313,7 @@ async def test_a_task_that_fails_leaves_no_garbage_either() -> None:
         call = a_call()
         await asyncio.wait([asyncio.ensure_future(dependency.guards(fail)(call, NEVER))])
 
-    await once()
-    gc.collect()
-    gc.disable()
-    try:
-        await once()
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+    assert await garbage_left_by(once) == 0
 
 
 async def test_dependencies_share_their_alarms() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 from typing import Any
 
@@ -17,6 +16,7 @@ from inferd.resilience.endpoint import Answer, BadCascade, Endpoint, OptionalSta
 from inferd.resilience.endpoint import Stage as Guarded
 from inferd.resilience.load import Capacity
 from inferd.resilience.stale import Stale
+from support.garbage import garbage_left_by
 from support.guards import Act, Scripted, a_call, a_dependency, now, used_to
 
 RANK = "/shop.Ranking/Rank"
@@ -406,15 +406,7 @@ class TestAnswer:
             with contextlib.suppress(DependencyFailed), shop.endpoint.answering(a_call()) as answer:
                 await score(answer)
 
-        await once()
-        gc.collect()
-        gc.disable()
-        try:
-            for _ in range(5):
-                await once()
-            assert gc.collect() == 0
-        finally:
-            gc.enable()
+        assert await garbage_left_by(once) == 0
 
 
 async def test_a_breaker_that_opens_spares_the_time_of_a_hung_rung() -> None:
