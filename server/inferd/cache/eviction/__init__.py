@@ -1,0 +1,1 @@
+"""Who leaves a cache that is full: who is over, then who is least worth keeping."""
