@@ -8,6 +8,7 @@ by their names: `views.profile.features.age.type`.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -23,8 +24,11 @@ from inferd.features.derivation import (
     Table,
     Transform,
     Typed,
+    references,
 )
 from inferd.features.kinds import Kind
+
+_HERE = Path()
 
 Seconds = Annotated[Positive, Field(allow_inf_nan=False, le=1e9)]
 
@@ -73,6 +77,17 @@ class Feature(Section):
     def computed(self) -> bool:
         """Whether it is computed from other features."""
         return any(each is not None for each in (self.transform, self.cel, self.lookup))
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people. Empty: it is written."""
+        if self.aggregate is not None:
+            return self.aggregate.described
+        if self.transform is not None:
+            return f"{self.transform.function} of {' and '.join(references(self.transform))}"
+        if self.lookup is not None:
+            return f"{self.lookup.column} of table {self.lookup.table} for {self.lookup.key}"
+        return self.cel or ""
 
     @model_validator(mode="before")
     @classmethod
@@ -131,15 +146,19 @@ class Declaration(Section):
     views: tuple[View, ...]
 
 
-def read(data: object) -> Declaration:
-    """Return what a file declares, or raise `DeclarationError` with all that is wrong."""
+def read(data: object, *, files_in: Path = _HERE) -> Declaration:
+    """Return what a file declares, or raise `DeclarationError` with all that is wrong.
+
+    The files that it names are relative to `files_in`.
+    """
     try:
         declared = Declaration.model_validate(data)
     except ValidationError as error:
         raise DeclarationError(_described(error, data)) from error
     if problems := [*contradictions(declared)]:
         raise DeclarationError(problems)
-    return declared
+    tables = tuple(each.relative_to(files_in) for each in declared.tables)
+    return declared.model_copy(update={"tables": tables})
 
 
 def _described(error: ValidationError, data: object) -> list[str]:

@@ -5,6 +5,7 @@ A feature is named as `view.feature`, and what the caller says in the request as
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from inferd.features.kinds import Kind
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Reference = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=129)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Typed = Annotated[InstanceOf[Kind], BeforeValidator(Kind.named)]
 
 US = 1_000_000
@@ -31,6 +33,14 @@ def duration_us(text: object) -> int:
         if seconds <= MAX_WINDOW_S:
             return seconds * US
     raise ValueError("a duration is written like 90s, 10m, 1h or 7d, and has 90d at most")
+
+
+def _written(us: int) -> str:
+    """Return a duration as one writes it."""
+    for unit, seconds in reversed(_UNIT_S.items()):
+        if us % (seconds * US) == 0:
+            return f"{us // (seconds * US)}{unit}"
+    raise AssertionError("durations are of whole seconds")
 
 
 Duration = Annotated[int, BeforeValidator(duration_us)]
@@ -79,7 +89,7 @@ class Aggregation(Section):
     ]
     """`rate` is events per second; `variance` is of the population; `ewma` is weighted by age."""
     of: Name | None = None
-    """The event's field. Only `rate` and `count` do without."""
+    """The event's field. `rate` has none; `count` may, and then counts the events that have it."""
     window: Duration
     """`10m`, `24h`, `7d`: up to 90 days."""
     q: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -87,14 +97,20 @@ class Aggregation(Section):
     half_life: Duration | None = None
     """Of `ewma`: what is older by this counts half as much."""
 
+    @property
+    def described(self) -> str:
+        """What it is, for people: `sum of amount over 1h`."""
+        function = f"{self.q} quantile" if self.q is not None else self.function
+        of = f" of {self.of}" if self.of else ""
+        fading = "" if self.half_life is None else f", halved every {_written(self.half_life)}"
+        return f"{function}{of} over {_written(self.window)}{fading}"
+
     @model_validator(mode="after")
     def _whole(self) -> "Aggregation":
-        if (self.of is None) != (self.function in ("count", "rate")):
-            raise ValueError(
-                f"{self.function} is of no field"
-                if self.of
-                else f"of: which field is {self.function} of?"
-            )
+        if self.of is not None and self.function == "rate":
+            raise ValueError("of: a rate is of no field")
+        if self.of is None and self.function not in ("count", "rate"):
+            raise ValueError(f"of: which field is {self.function} of?")
         if (self.q is not None) != (self.function == "quantile"):
             raise ValueError("q: a quantile has one, and nothing else does")
         if (self.half_life is not None) != (self.function == "ewma"):
@@ -108,6 +124,12 @@ class OneHot(Section):
     function: Literal["one_hot"]
     of: Reference
     categories: Annotated[tuple[str | int | bool, ...], Field(min_length=1, max_length=4096)]
+
+    @model_validator(mode="after")
+    def _all_different(self) -> "OneHot":
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError("categories: one is there twice")
+        return self
 
 
 class Hashed(Section):
@@ -123,7 +145,13 @@ class Bucketise(Section):
 
     function: Literal["bucketise"]
     of: Reference
-    bounds: Annotated[tuple[float, ...], Field(min_length=1, max_length=4096)]
+    bounds: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=4096)]
+
+    @model_validator(mode="after")
+    def _rising(self) -> "Bucketise":
+        if any(low >= high for low, high in pairwise(self.bounds)):
+            raise ValueError("bounds: each is larger than the one before")
+        return self
 
 
 class Log(Section):
@@ -138,9 +166,9 @@ class Standardise(Section):
 
     function: Literal["standardise"]
     of: Reference
-    mean: float
-    deviation: Positive
-    within: Positive | None = None
+    mean: Finite
+    deviation: Annotated[Finite, Field(gt=0)]
+    within: Annotated[Finite, Field(gt=0)] | None = None
 
 
 class Cross(Section):
@@ -197,6 +225,13 @@ class Table(Section):
     """`module:function` of Python, synchronous or not: it takes a list of keys, and returns a list
     of mappings by column, None for what is not there."""
     timeout_ms: Positive = 10.0
+
+    def relative_to(self, directory: Path) -> "Table":
+        """Return the same table, with its files in a directory unless their paths are absolute."""
+        files = {"file": self.file, "sqlite": self.sqlite}
+        return self.model_copy(
+            update={key: directory / path for key, path in files.items() if path is not None}
+        )
 
     @model_validator(mode="after")
     def _one_source(self) -> "Table":

@@ -4,7 +4,7 @@ A row is the whole of a view: what it leaves out is missing from then on. Its st
 its event, so the same row may be written twice, and rows may come in any order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -57,8 +57,11 @@ def checked(write: Write, *, now_us: int, limits: Limits, field: str = "") -> Ch
     """
     dot = f"{field}." if field else ""
     view = write.view
+    if view.kind != "stored":
+        text = f"view {view.name} is {view.kind}: nobody writes its rows"
+        raise InvalidRequest(text, field=f"{dot}view")
     entity_id = view.id_of(write.entity_id, field=f"{dot}id")
-    wrong = [*_wrong_time(write.event_us, now_us, limits.ahead_us, f"{dot}event_time_us")]
+    wrong = [*wrong_time(write.event_us, now_us, limits.ahead_us, f"{dot}event_time_us")]
     cells = _cells(view, write.values, f"{dot}values", wrong)
     if wrong:
         raise InvalidRequest("; ".join(each.description for each in wrong), violations=wrong)
@@ -74,7 +77,8 @@ def checked(write: Write, *, now_us: int, limits: Limits, field: str = "") -> Ch
     return Checked(key, Entry(f"{view.prefix}{entity_id}", blob, _keep_s(write, now_us)))
 
 
-def _wrong_time(event_us: int, now_us: int, ahead_us: int, field: str) -> list[Violation]:
+def wrong_time(event_us: int, now_us: int, ahead_us: int, field: str) -> list[Violation]:
+    """Return what is wrong with the time of an event, if anything is."""
     if event_us < EARLIEST_US:
         return [Violation(field, "the event is from before 2000: is that the right unit?")]
     if event_us > now_us + ahead_us:
@@ -84,17 +88,22 @@ def _wrong_time(event_us: int, now_us: int, ahead_us: int, field: str) -> list[V
     return []
 
 
+def unknown_names(
+    given: Iterable[str], known: Collection[str], whole: str, part: str, field: str
+) -> Iterable[Violation]:
+    """Say of names that are no `part` of the `whole`, at least of some, what may be meant."""
+    unknown = sorted(set(given).difference(known))
+    for name in unknown[:MOST_NAMED]:
+        text = f"{whole} has no {part} {name!r:.80}; {nearest(name, known)}"
+        yield Violation(f"{field}.{name:.80}", text)
+    if len(unknown) > MOST_NAMED:
+        yield Violation(field, f"{whole} has none of {len(unknown) - MOST_NAMED} others either")
+
+
 def _cells(
     view: View, values: Mapping[str, object], field: str, wrong: list[Violation]
 ) -> list[Cell]:
-    unknown = sorted(values.keys() - view.places.keys())
-    for name in unknown[:MOST_NAMED]:
-        near = nearest(name, view.places)
-        text = f"view {view.name} has no feature {name!r:.80}; {near}"
-        wrong.append(Violation(f"{field}.{name:.80}", text))
-    if len(unknown) > MOST_NAMED:
-        more = len(unknown) - MOST_NAMED
-        wrong.append(Violation(field, f"view {view.name} has none of {more} others either"))
+    wrong += unknown_names(values, view.places, f"view {view.name}", "feature", field)
     cells: list[Cell] = []
     for feature in view.features:
         try:

@@ -1,0 +1,105 @@
+"""States at hand: what is known of the blobs in the store, so that few of them are read or decoded.
+
+A blob carries a number that grows by one with every write, and of two blobs a store keeps the one
+with the larger number. So whoever writes number n + 1 knows whether it was built on what is there.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+from inferd.cache.blobs import EARLIEST_STAMP, HEAD, LATEST_STAMP, Entry, stamp_of
+from inferd.cache.local import Local
+from inferd.deadline import Clock
+from inferd.features.aggregates.views import AggregatedView
+from inferd.features.windows import State
+
+STATE_BYTES = 2000
+BLOB_TIMES = 4
+"""What a state takes at hand: so much, and so many times as much as its blob, about."""
+
+
+class Base(NamedTuple):
+    """A state to which events are added."""
+
+    state: State
+    #: Of its blob; 0: there is none.
+    stamp: int
+
+    def entry(self, view: AggregatedView, key: str) -> Entry:
+        """Return what is written of it after events were added.
+
+        The first stamp is always the same, so that of two servers that begin a state one is told.
+        """
+        stamp = max(self.stamp + 1, EARLIEST_STAMP)
+        return Entry(key, self.state.encode(stamp), view.keep_s)
+
+
+class _Kept(NamedTuple):
+    base: Base
+    #: Tells its blob from others.
+    blob_hash: int
+
+
+class States:
+    """Keeps states by key, those that were used last. Lives on the event loop."""
+
+    def __init__(self, *, max_states: int, max_bytes: int, clock: Clock) -> None:
+        self._kept: Local[_Kept] = Local(max_entries=max_states, max_bytes=max_bytes, policy="lru")
+        self._clock = clock
+        #: Blobs that are no states of their view, by view.
+        self.corrupt: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, view: AggregatedView, key: str, state: State, blob: bytes) -> None:
+        """Keep the state of a blob that is in the store."""
+        kept = _Kept(Base(state, stamp_of(blob)), hash(blob))
+        size = STATE_BYTES + BLOB_TIMES * len(blob)
+        self._kept.put(key, kept, now=self._clock(), ttl_s=view.keep_s, size=size)
+
+    def take(self, view: AggregatedView, key: str, now_us: int) -> Base | None:
+        """Take out what events may be added to; None: it must be read.
+
+        It is taken out because with more events it is not what is in the store. A state without an
+        event in its longest window may be forgotten by the store at any time, and then begun anew
+        by another server; that one's first write would not be noticed, so it is read again.
+        """
+        kept = self._kept.get(key, self._clock())
+        if kept is None:
+            return None
+        self._kept.discard(key)
+        recent = kept.base.state.newest_us > now_us - view.plan.longest_us
+        return kept.base if recent else None
+
+    def forget(self, key: str) -> None:
+        """Forget what is not in the store any more."""
+        self._kept.discard(key)
+
+    def known(self, view: AggregatedView, key: str, blob: bytes) -> State | None:
+        """Return the state of a blob that was read; None: it is of none. It is to be read only."""
+        kept = self._kept.get(key, self._clock())
+        if kept is not None and kept.blob_hash == hash(blob):
+            return kept.base.state
+        state = self.decoded(view, blob)
+        if state is not None:
+            self.keep(view, key, state, blob)
+        return state
+
+    def base(self, view: AggregatedView, blob: bytes | None) -> Base:
+        """Return what events are added to, given what is in the store."""
+        if blob is None:
+            return Base(State(view.plan), 0)
+        state = self.decoded(view, blob)
+        if state is not None:
+            return Base(state, stamp_of(blob))
+        # The store may go by the stamp of what it has, whatever else that is.
+        stamp = stamp_of(blob) if blob.startswith(HEAD) else 0
+        return Base(State(view.plan), stamp if stamp < LATEST_STAMP else 0)
+
+    def decoded(self, view: AggregatedView, blob: bytes) -> State | None:
+        """Return the state of a blob, which nobody else has; None, counted: it is of none."""
+        state = State.decode(view.plan, blob)
+        if state is None:
+            self.corrupt[view.view.name] += 1
+        return state

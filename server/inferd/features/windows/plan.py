@@ -1,0 +1,112 @@
+"""What a view keeps of the events of an entity, so that its aggregates can be read.
+
+Every event is in one place. At first it is kept as it came, in a ring, if there are windows of at
+most `RING_US`: those are exact. Later, or when the ring would have more than `RING_CAPACITY`, it is
+counted in a tile of the shortest windows; when it is too old for those, the tile is put into a
+larger one of longer windows, and so on. To read a window is to put together what is in it of the
+ring and of all tiles up to its own. (Chronon calls such windows sawtooth: their head slides, their
+tail hops.) At its tail a window counts whole tiles, so it may have events that are up to a tile
+too old: at most a sixtieth of the window or a second, whichever is more.
+
+The sizes of tiles divide each other, so that a tile of one is within a tile of the next.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from inferd.features.windows.aggregates import SECOND_US, Aggregate, Answer
+from inferd.features.windows.codec import Codec
+from inferd.features.windows.tiles import Level, Slot
+
+RING_US = 60 * SECOND_US
+"""Windows up to this are exact while the ring has room."""
+RING_CAPACITY = 256
+"""So many events are kept as they came."""
+TILES_US = tuple(
+    seconds * SECOND_US for seconds in (1, 5, 10, 30, 60, 300, 600, 1200, 3600, 7200, 14400, 43200)
+)
+"""The sizes that tiles can have; each divides the next."""
+TILES_PER_WINDOW = 60
+"""At least, of windows of a minute and more."""
+
+_FORMAT = 1
+"""Another one whenever a state looks different as bytes, or the same bytes mean something else."""
+
+
+class Window(NamedTuple):
+    """What is to be read of one window."""
+
+    window_us: int
+    #: The level of its tiles; finer ones are read, too.
+    level: int
+    #: The slots that are asked for.
+    places: Sequence[int]
+
+
+class Plan:
+    """What is kept for some aggregates, at least one. Shared by the states of all entities."""
+
+    def __init__(self, aggregates: Sequence[Aggregate], fields: Sequence[str] = ()) -> None:
+        """`fields`: what the fields are called, by place; states of others are not one's own."""
+        order = _order(aggregates)
+        lengths = sorted({each.window_us for each in aggregates})
+        horizons = {_tile_us(length): length for length in lengths}
+        sizes = [*horizons]
+        #: From the finest to the coarsest.
+        self.levels = [
+            Level(size, horizon, [slot for slot, end in order.items() if _tile_us(end) >= size])
+            for size, horizon in horizons.items()
+        ]
+        self.longest_us = lengths[-1]
+        #: Whether there is a ring before the first level.
+        self.has_ring = lengths[0] <= RING_US
+        #: Of the finest level, of which the others have the first.
+        self.slots = [*order]
+        places = {slot: place for place, slot in enumerate(order)}
+        #: Of each aggregate its window, the place of its slot, and what makes its value.
+        self.answers: Sequence[tuple[int, int, Callable[[Any], Answer]]] = [
+            (each.window_us, places[_slot(each)], each.answer) for each in aggregates
+        ]
+        self.windows = [
+            Window(
+                length,
+                sizes.index(_tile_us(length)),
+                sorted({place for window_us, place, _ in self.answers if window_us == length}),
+            )
+            for length in lengths
+        ]
+        self.codec = Codec(self.levels, _fingerprint(self.levels, self.has_ring, fields))
+
+
+def _slot(aggregate: Aggregate) -> Slot:
+    return Slot(aggregate.reducer, -1 if aggregate.of is None else aggregate.of)
+
+
+def _order(aggregates: Sequence[Aggregate]) -> dict[Slot, int]:
+    """Return the slots and the longest window of each; the longest first.
+
+    So what a level does not need, as it is of shorter windows only, is at the end.
+    """
+    ends: dict[Slot, int] = {}
+    for each in aggregates:
+        slot = _slot(each)
+        ends[slot] = max(each.window_us, ends.get(slot, 0))
+
+    def rank(slot: Slot) -> tuple[int, str, int]:
+        return -ends[slot], slot.reducer.name, slot.of
+
+    return {slot: ends[slot] for slot in sorted(ends, key=rank)}
+
+
+def _tile_us(window_us: int) -> int:
+    most = max(window_us // TILES_PER_WINDOW, TILES_US[0])
+    return max(size for size in TILES_US if size <= most)
+
+
+def _fingerprint(levels: Sequence[Level], has_ring: bool, fields: Sequence[str]) -> int:
+    """Return what plans have in common that can read each other's states."""
+    kept = [
+        (level.tile_us, [(slot.reducer.name, slot.of) for slot in level.slots]) for level in levels
+    ]
+    return crc32(repr((_FORMAT, has_ring, kept, [*fields])).encode())
