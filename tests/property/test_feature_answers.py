@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from inferd.cache.memory_blobs import MemoryBlobs
 from inferd.config.features import Features as Settings
-from inferd.services.features.service import Features
 from inferd.v1 import features_pb2 as pb
-from support.feature_stores import CALL, a_store
+from support.feature_stores import CALL, a_feature_service, a_store
 from support.features import a_row, held
 from support.virtual_time import VirtualTimeLoop
 
@@ -43,7 +42,7 @@ def test_columns_say_the_same_as_single_answers(
 async def columns_and_single_answers(profiles: list[dict[str, Any] | None]) -> None:
     clock = asyncio.get_running_loop().time
     store = a_store(MemoryBlobs(max_bytes=1_000_000, clock=clock))
-    service = Features(store.features, store.toolbox, Settings())
+    service = a_feature_service(store, Settings())
     rows = [
         a_row("profile", number, **profile)
         for number, profile in enumerate(profiles)

@@ -16,13 +16,17 @@ from inferd.cache.sqlite_blobs import SqliteBlobs
 from inferd.call import Call
 from inferd.config import resilience
 from inferd.config.faults import Faults
+from inferd.config.features import Features as Settings
 from inferd.deadline import Deadline
+from inferd.features.aggregates.aggregator import Aggregator
 from inferd.features.definitions import US, Definitions, EntityId
+from inferd.features.online import OnlineFeatures
 from inferd.features.store import READS, READS_GUARDED_AS, WRITES, FeatureStore, Read
 from inferd.features.values import Found, Lookup, Value
 from inferd.features.writing import Limits, Write
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.toolbox import Toolbox
+from inferd.services.features.service import Features
 from inferd.telemetry.statistics import Histogram
 from support.redis import RedisServer
 
@@ -30,6 +34,7 @@ AMPLE_S = 30.0
 MAX_BYTES = 2000
 CALL = Call("/inferd.v1.FeatureService/Get", arrived=0.0)
 PREFIX = "feat:"
+LIMITS = Limits(MAX_BYTES, 300 * US)
 
 DECLARED: Mapping[str, Any] = {
     "entities": [{"name": "user", "id": "int64"}, {"name": "item"}],
@@ -81,11 +86,16 @@ class Store:
     def __init__(
         self,
         features: FeatureStore,
+        blobs: Blobs,
         toolbox: Toolbox,
         faults: FaultPoints,
         wall_clock: WallClock,
     ) -> None:
         self.features = features
+        self.blobs = blobs
+        self.online = OnlineFeatures(
+            {"stored": features}, features.statistics, now_us=features.now_us
+        )
         self.toolbox = toolbox
         self.faults = faults
         self.wall_clock = wall_clock
@@ -116,7 +126,7 @@ class Store:
         return await self.features.set(CALL, in_(AMPLE_S), rows)
 
     async def get(self, *lookups: Lookup, within_s: float = AMPLE_S) -> list[Found]:
-        return await self.features.get(CALL, in_(within_s), lookups)
+        return await self.online.get(CALL, in_(within_s), lookups)
 
     async def read(
         self, view: str, entity_id: EntityId, *names: str, **how: Any
@@ -154,10 +164,23 @@ def a_store(
         reads=toolbox.dependency(READS),
         writes=toolbox.dependency(WRITES),
         wall_clock=wall_clock,
-        limits=Limits(MAX_BYTES, 300 * US),
+        limits=LIMITS,
         through=through,
     )
-    return Store(features, toolbox, faults, wall_clock)
+    return Store(features, blobs, toolbox, faults, wall_clock)
+
+
+def a_feature_service(store: Store, settings: Settings) -> Features:
+    """Return who answers for a store."""
+    aggregator = Aggregator(
+        store.definitions,
+        store.blobs,
+        reads=store.toolbox.dependency(READS),
+        writes=store.toolbox.dependency(WRITES),
+        wall_clock=store.wall_clock,
+        limits=LIMITS,
+    )
+    return Features(store.online, store.features, aggregator, store.toolbox, settings)
 
 
 def a_histogram() -> Histogram:

@@ -39,6 +39,7 @@ from inferd.telemetry.statistics import Histogram, LoadStatistics
 from inferd.telemetry.tracing import Tracer
 
 if TYPE_CHECKING:
+    from inferd.app.feature_parts import Features
     from inferd.cache.connection import Redis
 
 clock = time.monotonic
@@ -58,6 +59,8 @@ class Parts:
     metrics: Metrics
     lag: LoopLag
     faults: FaultPoints
+    #: None: nothing is declared.
+    features: "Features | None"
     #: What is to be closed when nothing runs any more.
     closing: AsyncExitStack
 
@@ -111,9 +114,9 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
     closing.callback(open_inference.close)
     host = Host(models, toolbox, connected, config.server.service_options, clock, closing)
-    known = features.made(config, connected, toolbox, clock=clock)
+    known = features.made(config, connected, toolbox, busy=lambda: lag.busy, clock=clock)
     if known is not None:
-        closing.push_async_callback(known.close)
+        closing.push_async_callback(known.closing.aclose)
     ours = [] if known is None else [known.service]
     added = [*ours, *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
@@ -145,7 +148,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
     )
     if known is not None:
-        metrics.registry.register(known.metrics)
+        for each in known.metrics:
+            metrics.registry.register(each)
     return Parts(
         models=models,
         open_inference=open_inference,
@@ -160,6 +164,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         metrics=metrics,
         lag=lag,
         faults=faults,
+        features=known,
         closing=closing,
     )
 

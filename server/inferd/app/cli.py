@@ -1,4 +1,4 @@
-"""The command line: `inferd serve`, `inferd check` and `inferd models`."""
+"""The command line: `inferd serve`, and the commands besides."""
 
 import argparse
 import os
@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"inferd {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
+    _add_stream(commands)
     _add_check(commands)
+    _add_vectors(commands)
     _add_models(commands)
     return parser
 
@@ -114,6 +116,20 @@ def _add_serve(commands: Any) -> None:
     )
 
 
+def _add_stream(commands: Any) -> None:
+    stream = commands.add_parser(
+        "stream",
+        help="answer the events of a stream",
+        description="Take events from a stream or a file to the models that `stream.routes` names,"
+        " and publish the results. It opens no port for calls.",
+    )
+    stream.set_defaults(command=_stream)
+    _add_config(stream)
+    stream.add_argument(
+        "--stream-http-port", type=int, help="metrics and health (8004); 0: any free port"
+    )
+
+
 def _add_check(commands: Any) -> None:
     check = commands.add_parser(
         "check",
@@ -123,6 +139,36 @@ def _add_check(commands: Any) -> None:
     )
     check.set_defaults(command=_check)
     _add_config(check)
+
+
+def _add_vectors(commands: Any) -> None:
+    vectors = commands.add_parser(
+        "vectors",
+        help="tell from a log which features a model would have been given",
+        description="Replay rows and events, and answer the questions among them as a server would"
+        " have: for training, from the definitions that serve. docs/features.md says how.",
+    )
+    vectors.set_defaults(command=_vectors)
+    vectors.add_argument("--config", type=Path, metavar="FILE", help="a YAML configuration")
+    vectors.add_argument(
+        "--log", type=Path, metavar="FILE", required=True, help="one JSON object per line, in order"
+    )
+    vectors.add_argument(
+        "--features",
+        metavar="NAMES",
+        required=True,
+        help="what to tell: view:feature, or whole views, with commas between",
+    )
+    vectors.add_argument(
+        "--out", type=Path, metavar="FILE", help="a .csv or .jsonl file (JSON on standard output)"
+    )
+    vectors.add_argument(
+        "--slack-s",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how much older than a line before it a row or an event may be (60)",
+    )
 
 
 def _add_models(commands: Any) -> None:
@@ -155,6 +201,7 @@ def _config(arguments: argparse.Namespace) -> Config:
         "http_port": ("server", "http_port"),
         "transport": ("server", "transport"),
         "repository": ("repository", "paths"),
+        "stream_http_port": ("stream", "http_port"),
         "control_mode": ("repository", "control_mode"),
         "load_model": ("repository", "load_models"),
     }
@@ -180,6 +227,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     return run(config, say, choice.why)
 
 
+def _stream(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    from inferd.app.stream import run
+
+    return run(config, say)
+
+
 def _check(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     from inferd.app import launch
@@ -195,6 +249,14 @@ def _check(arguments: argparse.Namespace) -> int:
         else:
             say(f"{what}: ready to serve")
     return UNUSABLE if wrong else 0
+
+
+def _vectors(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    from inferd.app.vectors import run
+
+    names = arguments.features.split(",")
+    return run(config, say, arguments.log, names, out=arguments.out, slack_s=arguments.slack_s)
 
 
 def _models(arguments: argparse.Namespace) -> int:

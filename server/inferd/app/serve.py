@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 #: Calls have stopped coming when none has come for this long; who has not heard of our going
 #: by then will not hear of it.
 LULL_S = 0.05
+LOOKS = 10
 LONGEST_LULL_S = 1.0
 #: Between collections of the oldest generation: what a warm server keeps, it keeps for good.
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -82,7 +83,7 @@ def prepare(config: Config) -> None:
 
 
 def _run(config: Config, logs: Logs, say: Say) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(config)) as runner:
         try:
             return runner.run(_serve_here(config, logs, say))
         except BaseException as error:
@@ -101,7 +102,8 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _loop_factory(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop; None: asyncio's own way."""
     if config.server.uvloop:
         with contextlib.suppress(ImportError):
             import uvloop
@@ -129,13 +131,13 @@ async def serve(
         parts = build(config, logs.apply, tracer)
         async with (
             parts.closing,
-            _background(parts),
+            background(parts),
             breaking(config.faults, parts.faults),
             _http(config, parts, transport_metrics) as http_port,
             serving_admin(config, parts.admin_routes) as admin_port,
             listening(config.server, parts.routes, parts.pipeline) as port,
         ):
-            failed = await _loaded(parts, stop)
+            failed = await loaded(parts, stop)
             if failed and config.repository.strict:
                 raise LoadFailed("\n".join(failed))
             if not stop.received:
@@ -154,7 +156,7 @@ async def serve(
     log.info("stopped")
 
 
-async def _loaded(parts: Parts, stop: StopSignal) -> list[str]:
+async def loaded(parts: Parts, stop: StopSignal) -> list[str]:
     """Wait for the first round of loading or a signal, and return what went wrong so far."""
     changed = asyncio.Event()
     stop.then = changed.set
@@ -191,12 +193,16 @@ async def _leave(config: Config, parts: Parts) -> None:
 
 
 async def _lull(pipeline: Pipeline) -> None:
-    """Return when no call has come for a while."""
-    while True:
-        before = _arrived(pipeline)
-        await asyncio.sleep(LULL_S)
-        if _arrived(pipeline) == before:
-            return
+    """Return when no call has come for a while.
+
+    It looks several times. One long sleep says nothing where the process was kept waiting
+    for a processor: it is over before the calls are announced that arrived meanwhile.
+    """
+    quiet, before = 0, _arrived(pipeline)
+    while quiet < LOOKS:
+        await asyncio.sleep(LULL_S / LOOKS)
+        arrived = _arrived(pipeline)
+        quiet, before = (quiet + 1 if arrived == before else 0), arrived
 
 
 def _arrived(pipeline: Pipeline) -> int:
@@ -206,9 +212,10 @@ def _arrived(pipeline: Pipeline) -> int:
 
 
 @asynccontextmanager
-async def _background(parts: Parts) -> AsyncIterator[None]:
-    """Keep the models and the loop's lag sampler running."""
-    async with parts.models.running(), asyncio.TaskGroup() as tasks:
+async def background(parts: Parts) -> AsyncIterator[None]:
+    """Keep the models, the features and the loop's lag sampler running."""
+    features = contextlib.nullcontext() if parts.features is None else parts.features.running()
+    async with parts.models.running(), features, asyncio.TaskGroup() as tasks:
         sampler = tasks.create_task(parts.lag.sample(), name="loop lag")
         try:
             yield

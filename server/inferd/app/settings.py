@@ -23,6 +23,10 @@ PATHS = (
     ("faults", "schedule"),
     ("features", "definitions"),
     ("features", "sqlite_path"),
+    ("features", "cache_path"),
+    ("stream", "source", "path"),
+    ("stream", "sink", "path"),
+    ("stream", "letters", "path"),
 )
 """Keys with files and directories: in a file they are relative to it."""
 
@@ -114,11 +118,19 @@ def merge(into: dict[str, Any], source: Mapping[str, Any]) -> None:
 
 def _resolve_paths(merged: dict[str, Any], from_file: Mapping[str, Any], base: Path) -> None:
     """Read paths in a file as relative to that file, as their author meant them."""
-    for section, key in PATHS:
-        given = from_file.get(section)
-        said = given.get(key) if isinstance(given, dict) else None
-        if said is not None and merged[section][key] == said:
-            merged[section][key] = _resolved(said, base)
+    for *sections, key in PATHS:
+        given, section = _at(from_file, sections), _at(merged, sections)
+        said = given.get(key)
+        if said is not None and section.get(key) == said:
+            section[key] = _resolved(said, base)
+
+
+def _at(settings: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Any]:
+    """Return a section within a section; nothing in it, where it is none."""
+    at: Any = settings
+    for each in sections:
+        at = at.get(each) if isinstance(at, Mapping) else None
+    return at if isinstance(at, dict) else {}
 
 
 def _resolved(said: Any, base: Path) -> Any:

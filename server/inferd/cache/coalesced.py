@@ -6,35 +6,46 @@ who leaves takes nothing from the others, and when all have left, the command is
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from copy import copy
+from typing import Generic, TypeVar
 
 from inferd.errors import InferdError
 from inferd.resilience.dependency import Observes
 
-Fetch = Callable[[Sequence[str]], Awaitable[Sequence[bytes | None]]]
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
-class Coalesced:
+class Coalesced(Generic[K, V]):
     """Reads through one function, as seldom as it can. Lives on the event loop."""
 
-    def __init__(self, fetch: Fetch, *, most: int, sizes: Observes) -> None:
-        """Ask `fetch` for at most so many keys at once; tell `sizes` for how many."""
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[K]], Awaitable[Sequence[V | None]]],
+        *,
+        most: int,
+        sizes: Observes,
+    ) -> None:
+        """Ask `fetch` for at most so many keys at once; tell `sizes` for how many.
+
+        It returns what it has of keys, in their order; None for what is not there.
+        """
         self._fetch = fetch
         self._most = most
         self._sizes = sizes
-        self._next: _Turn | None = None
+        self._next: _Turn[K, V] | None = None
         #: Kept, or they might be collected while they run.
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        """Return the blobs of keys; None for what is not there."""
+    async def get(self, keys: Sequence[K]) -> Sequence[V | None]:
+        """Return what there is of keys, in their order; None for what is not there."""
         loop = asyncio.get_running_loop()
         turn = self._next
         if turn is None:
             turn = self._next = _Turn()
             loop.call_soon(self._leave)
-        future: asyncio.Future[Sequence[bytes | None]] = loop.create_future()
+        future: asyncio.Future[Sequence[V | None]] = loop.create_future()
         turn.waiting.append((keys, future))
         try:
             return await future
@@ -57,7 +68,7 @@ class Coalesced:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _ask(self, turn: "_Turn") -> None:
+    async def _ask(self, turn: "_Turn[K, V]") -> None:
         keys = [*dict.fromkeys(key for asked, _ in turn.waiting for key in asked)]
         parts = [keys[at : at + self._most] for at in range(0, len(keys), self._most)]
         for part in parts:
@@ -67,7 +78,7 @@ class Coalesced:
                 found = dict(zip(keys, await self._fetch(keys), strict=True))
             else:
                 answers = await asyncio.gather(*map(self._fetch, parts))
-                found = dict(zip(keys, (blob for each in answers for blob in each), strict=True))
+                found = dict(zip(keys, (it for each in answers for it in each), strict=True))
         except asyncio.CancelledError:
             turn.give_up()
             raise
@@ -77,11 +88,11 @@ class Coalesced:
             turn.answer(found)
 
 
-class _Turn:
+class _Turn(Generic[K, V]):
     """Who waits for the same command."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Sequence[str], asyncio.Future[Sequence[bytes | None]]]] = []
+        self.waiting: list[tuple[Sequence[K], asyncio.Future[Sequence[V | None]]]] = []
         self.task: asyncio.Task[None] | None = None
         self._left = 0
 
@@ -95,7 +106,7 @@ class _Turn:
         if self.task is not None and self.deserted:
             self.task.cancel()
 
-    def answer(self, found: dict[str, bytes | None]) -> None:
+    def answer(self, found: Mapping[K, V | None]) -> None:
         for keys, future in self.waiting:
             if not future.done():
                 future.set_result([found[key] for key in keys])

@@ -14,6 +14,7 @@ from inferd.config.faults import Faults
 from inferd.config.features import Features
 from inferd.config.resilience import Resilience
 from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
+from inferd.config.stream import Stream
 
 
 class Envoy(Section):
@@ -256,6 +257,7 @@ class Config(Section):
     shared_memory: SharedMemory = SharedMemory()
     resilience: Resilience = Resilience()
     features: Features = Features()
+    stream: Stream = Stream()
     redis: Redis = Redis()
     admin: Admin = Admin()
     faults: Faults = Faults()

@@ -23,8 +23,12 @@ def contradictions(declared: "Declaration") -> Iterable[str]:
     yield from _repeated("tables", [each.name for each in declared.tables])
     for event in declared.events:
         yield from _miscounted(f"events.{event.name}.fields", [each.name for each in event.fields])
+    said: dict[str, Kind] = {}
     for view in declared.views:
         path = f"views.{view.name}"
+        for each in view.request:
+            if said.setdefault(each.name, each.type) != each.type:
+                yield f"{path}.request.{each.name}.type: elsewhere it is {said[each.name]}"
         yield from _miscounted(f"{path}.features", [each.name for each in view.features])
         yield from _repeated(f"{path}.request", [each.name for each in view.request])
         if view.entity not in entities:
@@ -32,7 +36,10 @@ def contradictions(declared: "Declaration") -> Iterable[str]:
                 f"{path}.entity: there is no entity {view.entity!r:.80};"
                 f" {nearest(view.entity, entities)}"
             )
+        if view.name == "request":
+            yield f"{path}.name: in references, it stands for what the caller says"
         yield from _of_one_kind(view, path)
+        yield from _of_no_use(view, path)
         if view.events is not None:
             yield from _aggregated(view, declared, path)
 
@@ -50,12 +57,25 @@ def _of_one_kind(view: "View", path: str) -> Iterable[str]:
             yield f"{at}.aggregate: {path}.events does not say of what"
         elif bool(said) != (view.kind != "stored"):
             yield f"{at}: in one view, all features are computed, or none is"
+
+
+def _of_no_use(view: "View", path: str) -> Iterable[str]:
+    """Return what is said of a view that is said of another kind only."""
     if view.kind != "aggregated" and view.by is not None:
         yield f"{path}.by: there are no events"
     if view.kind != "computed":
         for key in ("request", "cache_ttl_s"):
             if getattr(view, key):
                 yield f"{path}.{key}: nothing is computed"
+        return
+    if view.request and view.cache_ttl_s is not None:
+        yield f"{path}.cache_ttl_s: what depends on the request cannot be cached"
+    for key in ("ttl_s", "max_age_s"):
+        if getattr(view, key) is not None:
+            yield f"{path}.{key}: nothing is stored; what it is computed from has one"
+    for feature in view.features:
+        if feature.allow_nan:
+            yield f"{path}.features.{feature.name}.allow_nan: what is computed is finite"
 
 
 def _aggregated(view: "View", declared: "Declaration", path: str) -> Iterable[str]:

@@ -3,14 +3,20 @@
 Whoever names something that is not there is told what is meant most likely.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from inferd.errors import InvalidRequest
 from inferd.features import declaration
+from inferd.features.compute.plan import Plan
 from inferd.features.declaration import Entity, Feature
+from inferd.features.derivation import Event
+from inferd.features.kinds import Held
 from inferd.features.rows import Codec
 from inferd.features.suggestions import nearest
+
+_HERE = Path()
 
 US = 1_000_000
 MAX_ID_BYTES = 512
@@ -29,6 +35,7 @@ class View:
         self.features: Sequence[Feature] = declared.features
         self.ttl_us = _us(declared.ttl_s)
         self.max_age_us = _us(declared.max_age_s)
+        self.cache_ttl_us = _us(declared.cache_ttl_s)
         self.owner = declared.owner
         self.version = declared.version
         self.description = declared.description
@@ -57,7 +64,12 @@ class View:
                 field=field,
             ) from None
 
-    def id_of(self, given: EntityId, *, field: str) -> EntityId:
+    def id_in(self, key: str) -> EntityId:
+        """Return whose row it is that a store has under a key."""
+        name = key.removeprefix(self.prefix)
+        return int(name) if self.entity.id == "int64" else name
+
+    def id_of(self, given: object, *, field: str) -> EntityId:
         """Return an id, if the entity can have it. Raises `InvalidRequest` naming `field`."""
         if self.entity.id == "int64":
             if type(given) is int and -(2**63) <= given < 2**63:
@@ -81,15 +93,23 @@ class Definitions:
     """Everything that is declared."""
 
     def __init__(self, declared: declaration.Declaration) -> None:
+        """Raise `DeclarationError` naming all that cannot be computed."""
         self.entities = {each.name: each for each in declared.entities}
         self.views = {each.name: View(each, self.entities[each.entity]) for each in declared.views}
         self.events = {each.name: each for each in declared.events}
         self.tables = {each.name: each for each in declared.tables}
+        #: What requests may say, for features to be computed with.
+        self.said = {each.name: each.type for view in declared.views for each in view.request}
+        #: How what is computed is computed.
+        self.plan = Plan(self)
 
     @classmethod
-    def read(cls, data: object) -> "Definitions":
-        """Return what a file declares, or raise `DeclarationError` with all that is wrong."""
-        return cls(declaration.read(data))
+    def read(cls, data: object, *, files_in: Path = _HERE) -> "Definitions":
+        """Return what a file declares, or raise `DeclarationError` with all that is wrong.
+
+        The files that it names are relative to `files_in`.
+        """
+        return cls(declaration.read(data, files_in=files_in))
 
     def view(self, name: str, *, field: str) -> View:
         """Return the view of that name. Raises `InvalidRequest` naming `field`."""
@@ -99,6 +119,31 @@ class Definitions:
             raise InvalidRequest(
                 f"there is no view {name!r:.80}; {nearest(name, self.views)}", field=field
             ) from None
+
+    def event(self, name: str, *, field: str) -> Event:
+        """Return what is declared of such events. Raises `InvalidRequest` naming `field`."""
+        try:
+            return self.events[name]
+        except KeyError:
+            raise InvalidRequest(
+                f"there are no events {name!r:.80}; {nearest(name, self.events)}", field=field
+            ) from None
+
+    def given(self, values: Mapping[str, object], *, field: str) -> Mapping[str, Held]:
+        """Return what a request says, as it is declared. Raises `InvalidRequest` naming `field`."""
+        given = {}
+        for name, value in values.items():
+            kind = self.said.get(name)
+            if kind is None:
+                raise InvalidRequest(
+                    f"nothing is computed with {name!r:.80}; {nearest(name, self.said)}",
+                    field=f"{field}.{name:.80}",
+                )
+            try:
+                given[name] = kind.checked(value, finite=True)
+            except ValueError as error:
+                raise InvalidRequest(f"{name}: {error}", field=f"{field}.{name}") from error
+        return given
 
     def entity(self, name: str, *, field: str) -> Entity:
         """Return the entity of that name. Raises `InvalidRequest` naming `field`."""

@@ -34,6 +34,9 @@ class FeatureStatistics:
             view, asked = each.lookup.view.name, len(each.lookup.places)
             if each.event_us is not None:
                 self.ages[view].observe(max(0, now_us - each.event_us) / 1e6)
+            if each.mixed:
+                self.reads.update((view, value.status) for value in each.values)
+                continue
             if each.status is _PRESENT:
                 nulls, unset = each.cells.count(None), each.cells.count(UNSET)
                 if nulls:

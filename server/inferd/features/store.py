@@ -1,8 +1,8 @@
-"""What services ask: features of many entities, within a deadline, whatever becomes of the store.
+"""Stored views: rows of many entities, read and written within a deadline.
 
-A slow or broken store is no error here as long as there are defaults. Reads and writes are
-dependencies of their own, so that slow writes are not taken for slow reads. Writes are not made
-twice: whoever is told that one failed may make it again, because it is idempotent.
+Reads and writes are dependencies of their own, so that slow writes are not taken for slow reads.
+Writes are not made twice: whoever is told that one failed may make it again, because it is
+idempotent.
 
 Between the guards and the callers there is room for levels that know rows before the store is
 asked (`through`). What is asked for as of a point in time goes past them: they know the last row,
@@ -10,18 +10,17 @@ and when they learnt it is nobody's concern.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from inferd.cache.blobs import Blobs, Written
 from inferd.call import Call
 from inferd.config import resilience as config
 from inferd.deadline import Clock, Deadline
-from inferd.errors import DependencyFailed, InferdError
 from inferd.features.definitions import US, Definitions, Key
 from inferd.features.rows import Row
 from inferd.features.statistics import FeatureStatistics
-from inferd.features.values import Found, Lookup, Status, judged
+from inferd.features.values import Found, Lookup, judged
 from inferd.features.writing import Checked, Limits, Write, checked
 from inferd.resilience.dependency import Dependency
 
@@ -41,7 +40,7 @@ WRITES_GUARDED_AS = config.Dependency(timeout_ms=1000, limit=_LIMIT, breaker=_BR
 
 
 class FeatureStore:
-    """Reads and writes features. Lives on the event loop."""
+    """Reads and writes stored views. Lives on the event loop."""
 
     def __init__(
         self,
@@ -53,8 +52,12 @@ class FeatureStore:
         wall_clock: Clock,
         limits: Limits,
         through: Callable[[Read], Read] = lambda read: read,
+        changed: Callable[[Iterable[str]], None] = lambda names: None,
     ) -> None:
-        """`through` returns what is asked instead of the store, and may ask it."""
+        """`through` returns what is asked instead of the store, and may ask it.
+
+        `changed` is told the keys of rows that are, or may be, no longer what they were.
+        """
         self.definitions = definitions
         self._blobs = blobs
         self._wall_clock = wall_clock
@@ -65,24 +68,7 @@ class FeatureStore:
         self._guarded_get = reads.guards(self._get, repeatable=True)
         self._from_nearest = through(self._from_store)
         self._guarded_put = writes.guards(self._put)
-
-    async def get(self, call: Call, deadline: Deadline, lookups: Sequence[Lookup]) -> list[Found]:
-        """Return what is known, in the order of `lookups`; where need be, only defaults.
-
-        Raises `DependencyFailed` where the store does not answer and a required feature has no
-        default. Of those that lack one although it does, `Found.lacking` tells.
-        """
-        try:
-            return await self.fetch(call, deadline, lookups)
-        except InferdError as error:
-            found = self.defaults(lookups)
-            if lacking := [name for each in found for name in each.lacking]:
-                names = ", ".join(dict.fromkeys(lacking))
-                raise DependencyFailed(
-                    f"required, without a default, and not read: {names:.500} ({error})",
-                    retry_after_s=error.retry_after_s,
-                ) from error
-            return found
+        self._changed = changed
 
     async def fetch(self, call: Call, deadline: Deadline, lookups: Sequence[Lookup]) -> list[Found]:
         """Return what is known, or raise what kept the store from answering."""
@@ -91,17 +77,9 @@ class FeatureStore:
         near = iter(await self._from_nearest(call, deadline, latest) if latest else ())
         far = iter(await self._from_store(call, deadline, past) if past else ())
         now_us = self.now_us()
-        found = [
+        return [
             judged(each, next(near if each.as_of_us is None else far), now_us) for each in lookups
         ]
-        self.statistics.read(found, now_us)
-        return found
-
-    def defaults(self, lookups: Sequence[Lookup]) -> list[Found]:
-        """Return what is known when the store does not answer."""
-        found = [Found(each, Status.TIMED_OUT) for each in lookups]
-        self.statistics.read(found, self.now_us())
-        return found
 
     def checked(self, write: Write, *, field: str = "") -> Checked:
         """Return a row ready to be `set`. Raises `InvalidRequest` naming all that is wrong."""
@@ -114,7 +92,10 @@ class FeatureStore:
 
         Raises `InferdError`; then it is open which of them are stored.
         """
-        results = await self._guarded_put(call, deadline, rows)
+        try:
+            results = await self._guarded_put(call, deadline, rows)
+        finally:
+            self._changed([row.entry.key for row in rows])
         self.statistics.wrote(rows, results)
         return results
 

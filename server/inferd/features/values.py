@@ -76,7 +76,7 @@ class Lookup(NamedTuple):
 class Found:
     """What is known of a `Lookup`. Values are put together for those who look at them."""
 
-    __slots__ = ("_values", "cells", "event_us", "lookup", "source", "status")
+    __slots__ = ("_values", "cells", "event_us", "lookup", "mixed", "source", "status")
 
     def __init__(
         self,
@@ -96,6 +96,8 @@ class Found:
         #: What there is in the row, in the order of `places`; of one that is not PRESENT, nothing.
         self.cells = cells
         self.source = source
+        #: Whether values have statuses and sources of their own.
+        self.mixed = values is not None
         self._values = values
 
     @property

@@ -44,13 +44,103 @@ class Store(Protocol):
         """Rows that could not be read, by view."""
 
 
+class States(Protocol):
+    """What is known of the events of entities."""
+
+    @property
+    def corrupt(self) -> Mapping[str, int]:
+        """States that could not be read, by view."""
+
+
+class Turns(Protocol):
+    """Writes of events."""
+
+    @property
+    def conflicts(self) -> int:
+        """Writes that were made again, because another server was first."""
+
+
+class Events(Protocol):
+    """Who takes events in."""
+
+    @property
+    def recorded(self) -> Mapping[tuple[str, str], int]:
+        """Events by name and what became of them."""
+
+    @property
+    def waiting(self) -> int:
+        """Events that are not being written yet."""
+
+    @property
+    def states(self) -> States:
+        """What is known of them."""
+
+    @property
+    def turns(self) -> Turns:
+        """How they are written."""
+
+
+class EventMetrics(Collector):
+    """All that is counted of events."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        events = self._events
+        yield family(
+            "inferd_feature_events",
+            "Events that were to be recorded, by what became of them",
+            "counter",
+            [({"event": name, "status": it}, n) for (name, it), n in events.recorded.items()],
+        )
+        yield family(
+            "inferd_feature_events_waiting",
+            "Events that wait to be written, once for each view that tells of them",
+            "gauge",
+            [({}, events.waiting)],
+        )
+        yield family(
+            "inferd_feature_event_conflicts",
+            "States that were written again, because another server was first",
+            "counter",
+            [({}, events.turns.conflicts)],
+        )
+        yield family(
+            "inferd_feature_event_corrupt",
+            "States in the store that could not be read, and were taken for missing",
+            "counter",
+            [({"view": view}, it) for view, it in events.states.corrupt.items()],
+        )
+
+
+class Near(Protocol):
+    """Rows that are kept in this process."""
+
+    @property
+    def hits(self) -> int:
+        """How many rows that were asked for were at hand."""
+
+    @property
+    def misses(self) -> int:
+        """How many were not."""
+
+    def __len__(self) -> int:
+        """Return how many are at hand."""
+
+
 class FeatureMetrics(Collector):
     """All that a feature store counts."""
 
-    def __init__(self, store: Store, sizes: Histogram) -> None:
-        """`sizes` counts for how many rows the store behind it was asked at once."""
+    def __init__(self, store: Store, sizes: Histogram, *, near: Near | None = None) -> None:
+        """`sizes` counts for how many rows the store behind it was asked at once.
+
+        `near`: what is kept before the store; None: nothing is.
+        """
         self._store = store
         self._sizes = sizes
+        self._near = near
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
@@ -86,3 +176,17 @@ class FeatureMetrics(Collector):
             "Rows that the store was asked for at once, on behalf of whoever asked meanwhile",
             [({}, self._sizes)],
         )
+        if self._near is not None:
+            yield from _near(self._near)
+
+
+def _near(near: Near) -> Iterator[Metric]:
+    yield family(
+        "inferd_feature_near_reads",
+        "Rows that were asked for, by whether they were at hand in this process",
+        "counter",
+        [({"at_hand": "yes"}, near.hits), ({"at_hand": "no"}, near.misses)],
+    )
+    yield family(
+        "inferd_feature_near_rows", "Rows at hand in this process", "gauge", [({}, len(near))]
+    )

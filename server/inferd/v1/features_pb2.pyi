@@ -57,11 +57,19 @@ class Feature(_message.Message):
         MEMORY: _ClassVar[Feature.Source]
         REDIS: _ClassVar[Feature.Source]
         SQLITE: _ClassVar[Feature.Source]
+        L1_CACHE: _ClassVar[Feature.Source]
+        L2_CACHE: _ClassVar[Feature.Source]
+        L3_CACHE: _ClassVar[Feature.Source]
+        COMPUTED: _ClassVar[Feature.Source]
     SOURCE_UNSPECIFIED: Feature.Source
     DEFAULT: Feature.Source
     MEMORY: Feature.Source
     REDIS: Feature.Source
     SQLITE: Feature.Source
+    L1_CACHE: Feature.Source
+    L2_CACHE: Feature.Source
+    L3_CACHE: Feature.Source
+    COMPUTED: Feature.Source
     NAME_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -77,16 +85,25 @@ class Feature(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[_Union[FeatureValue, _Mapping]] = ..., status: _Optional[_Union[Feature.Status, str]] = ..., source: _Optional[_Union[Feature.Source, str]] = ..., event_time_us: _Optional[int] = ..., age_ms: _Optional[int] = ...) -> None: ...
 
 class GetFeaturesRequest(_message.Message):
-    __slots__ = ("entity", "id", "features", "as_of_us")
+    __slots__ = ("entity", "id", "features", "as_of_us", "request")
+    class RequestEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: FeatureValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[FeatureValue, _Mapping]] = ...) -> None: ...
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     AS_OF_US_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     entity: str
     id: str
     features: _containers.RepeatedScalarFieldContainer[str]
     as_of_us: int
-    def __init__(self, entity: _Optional[str] = ..., id: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., as_of_us: _Optional[int] = ...) -> None: ...
+    request: _containers.MessageMap[str, FeatureValue]
+    def __init__(self, entity: _Optional[str] = ..., id: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., as_of_us: _Optional[int] = ..., request: _Optional[_Mapping[str, FeatureValue]] = ...) -> None: ...
 
 class GetFeaturesResponse(_message.Message):
     __slots__ = ("features", "degradations")
@@ -97,16 +114,25 @@ class GetFeaturesResponse(_message.Message):
     def __init__(self, features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., degradations: _Optional[_Iterable[_Union[_common_pb2.Degradation, _Mapping]]] = ...) -> None: ...
 
 class BatchGetFeaturesRequest(_message.Message):
-    __slots__ = ("entity", "ids", "features", "as_of_us")
+    __slots__ = ("entity", "ids", "features", "as_of_us", "request")
+    class RequestEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: FeatureValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[FeatureValue, _Mapping]] = ...) -> None: ...
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     AS_OF_US_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     entity: str
     ids: _containers.RepeatedScalarFieldContainer[str]
     features: _containers.RepeatedScalarFieldContainer[str]
     as_of_us: int
-    def __init__(self, entity: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[str]] = ..., as_of_us: _Optional[int] = ...) -> None: ...
+    request: _containers.MessageMap[str, FeatureValue]
+    def __init__(self, entity: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[str]] = ..., as_of_us: _Optional[int] = ..., request: _Optional[_Mapping[str, FeatureValue]] = ...) -> None: ...
 
 class BatchGetFeaturesResponse(_message.Message):
     __slots__ = ("columns", "incomplete", "read_time_us", "degradations")
@@ -234,6 +260,57 @@ class WriteResult(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[WriteResult.Problem]
     def __init__(self, status: _Optional[_Union[WriteResult.Status, str]] = ..., problems: _Optional[_Iterable[_Union[WriteResult.Problem, _Mapping]]] = ...) -> None: ...
 
+class FeatureEvent(_message.Message):
+    __slots__ = ("event", "event_id", "event_time_us", "fields")
+    class FieldsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: FeatureValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[FeatureValue, _Mapping]] = ...) -> None: ...
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    event: str
+    event_id: str
+    event_time_us: int
+    fields: _containers.MessageMap[str, FeatureValue]
+    def __init__(self, event: _Optional[str] = ..., event_id: _Optional[str] = ..., event_time_us: _Optional[int] = ..., fields: _Optional[_Mapping[str, FeatureValue]] = ...) -> None: ...
+
+class RecordEventsRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[FeatureEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[FeatureEvent, _Mapping]]] = ...) -> None: ...
+
+class RecordEventsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[EventResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[EventResult, _Mapping]]] = ...) -> None: ...
+
+class EventResult(_message.Message):
+    __slots__ = ("status", "problems")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[EventResult.Status]
+        ADDED: _ClassVar[EventResult.Status]
+        DUPLICATE: _ClassVar[EventResult.Status]
+        TOO_OLD: _ClassVar[EventResult.Status]
+        REJECTED: _ClassVar[EventResult.Status]
+    STATUS_UNSPECIFIED: EventResult.Status
+    ADDED: EventResult.Status
+    DUPLICATE: EventResult.Status
+    TOO_OLD: EventResult.Status
+    REJECTED: EventResult.Status
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    status: EventResult.Status
+    problems: _containers.RepeatedCompositeFieldContainer[WriteResult.Problem]
+    def __init__(self, status: _Optional[_Union[EventResult.Status, str]] = ..., problems: _Optional[_Iterable[_Union[WriteResult.Problem, _Mapping]]] = ...) -> None: ...
+
 class DescribeFeaturesRequest(_message.Message):
     __slots__ = ("view",)
     VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -241,12 +318,33 @@ class DescribeFeaturesRequest(_message.Message):
     def __init__(self, view: _Optional[str] = ...) -> None: ...
 
 class DescribeFeaturesResponse(_message.Message):
-    __slots__ = ("entities", "views")
+    __slots__ = ("entities", "views", "events")
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     entities: _containers.RepeatedCompositeFieldContainer[FeatureEntity]
     views: _containers.RepeatedCompositeFieldContainer[FeatureView]
-    def __init__(self, entities: _Optional[_Iterable[_Union[FeatureEntity, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[FeatureView, _Mapping]]] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[FeatureEventKind]
+    def __init__(self, entities: _Optional[_Iterable[_Union[FeatureEntity, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[FeatureView, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[FeatureEventKind, _Mapping]]] = ...) -> None: ...
+
+class FeatureEventKind(_message.Message):
+    __slots__ = ("name", "description", "fields")
+    class Field(_message.Message):
+        __slots__ = ("name", "type", "required")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        TYPE_FIELD_NUMBER: _ClassVar[int]
+        REQUIRED_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        type: str
+        required: bool
+        def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., required: _Optional[bool] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    fields: _containers.RepeatedCompositeFieldContainer[FeatureEventKind.Field]
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FeatureEventKind.Field, _Mapping]]] = ...) -> None: ...
 
 class FeatureEntity(_message.Message):
     __slots__ = ("name", "id_type", "description")
@@ -259,7 +357,14 @@ class FeatureEntity(_message.Message):
     def __init__(self, name: _Optional[str] = ..., id_type: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class FeatureView(_message.Message):
-    __slots__ = ("name", "entity", "owner", "version", "description", "ttl_s", "max_age_s", "features")
+    __slots__ = ("name", "entity", "owner", "version", "description", "ttl_s", "max_age_s", "features", "kind", "events", "cache_ttl_s", "request")
+    class RequestEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +373,10 @@ class FeatureView(_message.Message):
     TTL_S_FIELD_NUMBER: _ClassVar[int]
     MAX_AGE_S_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_TTL_S_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     name: str
     entity: str
     owner: str
@@ -276,18 +385,24 @@ class FeatureView(_message.Message):
     ttl_s: float
     max_age_s: float
     features: _containers.RepeatedCompositeFieldContainer[FeatureDeclaration]
-    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., owner: _Optional[str] = ..., version: _Optional[int] = ..., description: _Optional[str] = ..., ttl_s: _Optional[float] = ..., max_age_s: _Optional[float] = ..., features: _Optional[_Iterable[_Union[FeatureDeclaration, _Mapping]]] = ...) -> None: ...
+    kind: str
+    events: str
+    cache_ttl_s: float
+    request: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., owner: _Optional[str] = ..., version: _Optional[int] = ..., description: _Optional[str] = ..., ttl_s: _Optional[float] = ..., max_age_s: _Optional[float] = ..., features: _Optional[_Iterable[_Union[FeatureDeclaration, _Mapping]]] = ..., kind: _Optional[str] = ..., events: _Optional[str] = ..., cache_ttl_s: _Optional[float] = ..., request: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class FeatureDeclaration(_message.Message):
-    __slots__ = ("name", "type", "required", "default", "description")
+    __slots__ = ("name", "type", "required", "default", "description", "origin")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: str
     required: bool
     default: FeatureValue
     description: str
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., required: _Optional[bool] = ..., default: _Optional[_Union[FeatureValue, _Mapping]] = ..., description: _Optional[str] = ...) -> None: ...
+    origin: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., required: _Optional[bool] = ..., default: _Optional[_Union[FeatureValue, _Mapping]] = ..., description: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...

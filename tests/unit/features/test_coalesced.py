@@ -30,7 +30,7 @@ class Slow:
         return [None if key == "nobody" else key.encode() for key in keys]
 
 
-def coalesced(fetch: Slow, most: int = 100) -> Coalesced:
+def coalesced(fetch: Slow, most: int = 100) -> Coalesced[str, bytes]:
     return Coalesced(fetch, most=most, sizes=a_histogram())
 
 

@@ -19,7 +19,7 @@ from inferd.telemetry.features import FeatureMetrics
 from inferd.telemetry.metrics import Metrics
 from inferd.telemetry.statistics import Histogram, LoadStatistics
 from inferd.v1 import features_pb2 as pb
-from support.feature_stores import Store, a_store
+from support.feature_stores import Store, a_feature_service, a_store
 from support.features import held, names, value
 
 BROKEN = DependencyFailed("it is broken")
@@ -54,7 +54,7 @@ class Slow(MemoryBlobs):
 
 def a_service(blobs: Blobs, **settings: Any) -> tuple[Features, Store]:
     store = a_store(blobs)
-    return Features(store.features, store.toolbox, Settings(**settings)), store
+    return a_feature_service(store, Settings(**settings)), store
 
 
 def now() -> float:

@@ -31,6 +31,10 @@ SOURCES: Mapping[str, int] = {
     "memory": pb.Feature.MEMORY,
     "redis": pb.Feature.REDIS,
     "sqlite": pb.Feature.SQLITE,
+    "l1_cache": pb.Feature.L1_CACHE,
+    "l2_cache": pb.Feature.L2_CACHE,
+    "l3_cache": pb.Feature.L3_CACHE,
+    "computed": pb.Feature.COMPUTED,
 }
 
 

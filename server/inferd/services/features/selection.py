@@ -3,13 +3,14 @@
 Callers ask for the same features again and again, so what was worked out once is kept.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from inferd.errors import InvalidRequest
 from inferd.features.declaration import Entity, Feature
 from inferd.features.definitions import Definitions, EntityId, View
-from inferd.features.values import Lookup
+from inferd.features.kinds import Held
+from inferd.features.values import NOTHING, Lookup
 
 MAX_KEPT = 1024
 """Selections; beyond that, all are forgotten."""
@@ -45,9 +46,15 @@ class Selection(NamedTuple):
     #: In the order of the request.
     columns: tuple[Column, ...]
 
-    def lookups(self, ids: Sequence[EntityId], as_of_us: int | None) -> list[Lookup]:
+    def lookups(
+        self, ids: Sequence[EntityId], as_of_us: int | None, given: Mapping[str, Held] = NOTHING
+    ) -> list[Lookup]:
         """Return what to ask the store: for each part in turn, one look-up per id."""
-        return [Lookup(view, each, places, as_of_us) for view, places in self.parts for each in ids]
+        return [
+            Lookup(view, each, places, as_of_us, given)
+            for view, places in self.parts
+            for each in ids
+        ]
 
 
 class Selections:

@@ -1,0 +1,1 @@
+"""Features that are computed from others when they are asked for."""

@@ -1,0 +1,1 @@
+"""Computing what will be asked for before it is: which keys are hot, and what that may take."""

@@ -1,0 +1,111 @@
+"""Asking the model of a route, in this process: one row of numbers in, one prediction out.
+
+No socket is involved. Each event asks by itself, and the model's own batcher has the company.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferd.call import Call
+from inferd.config.stream import Route as Settings
+from inferd.deadline import Clock, Deadline
+from inferd.errors import InvalidRequest, ModelFailed
+from inferd.inference.direct import ask
+from inferd.inference.models import Models
+from inferd.inference.version import ModelVersion
+from inferd.streaming.results import Prediction
+
+
+class Answer(NamedTuple):
+    """What a model says."""
+
+    prediction: Prediction
+    confidence: float | None
+    #: The model's version that said it.
+    version: str
+
+
+class Predictor:
+    """Asks models. Lives on the event loop."""
+
+    def __init__(self, models: Models, clock: Clock) -> None:
+        self._models = models
+        self._clock = clock
+
+    async def predict(
+        self,
+        call: Call,
+        deadline: Deadline,
+        route: Settings,
+        numbers: Mapping[str, Sequence[float]],
+    ) -> Answer:
+        """Return the prediction for one row, by the deadline.
+
+        Raises what `Models.get` and `ModelVersion.infer` raise, and `ModelFailed` for an answer
+        that is not finite.
+        """
+        version = self._models.find(route.model, route.version)
+        version = version or await self._models.get(route.model, route.version)
+        told = route.prediction or version.signature.outputs[0].name
+        tensors = await ask(
+            version,
+            _arrays(version, numbers),
+            (told, route.confidence) if route.confidence not in {"", told} else (told,),
+            call=call,
+            deadline=deadline,
+            clock=self._clock,
+        )
+        prediction = _prediction(tensors[told])
+        confidence = _confidence(tensors[route.confidence or told], asked=bool(route.confidence))
+        return Answer(prediction, confidence, version.version)
+
+
+def _arrays(
+    version: ModelVersion, numbers: Mapping[str, Sequence[float]]
+) -> dict[str, NDArray[Any]]:
+    arrays = {}
+    batches = version.signature.batches
+    for tensor in version.signature.inputs:
+        row = numbers.get(tensor.name)
+        if row is None:
+            continue
+        if not tensor.datatype.fixed_size:
+            raise InvalidRequest(f"input '{tensor.name}' takes text, not numbers")
+        try:
+            arrays[tensor.name] = np.array([row] if batches else row, tensor.datatype.numpy)
+        except (OverflowError, ValueError) as error:
+            raise InvalidRequest(f"input '{tensor.name}': {error}") from error
+    if unknown := numbers.keys() - arrays.keys():
+        raise InvalidRequest(f"model '{version.name}' has no input '{min(unknown)}'")
+    return arrays
+
+
+def _prediction(output: NDArray[Any]) -> Prediction:
+    """Return the only element of a tensor, or the place of the largest of several."""
+    if output.size == 0:
+        raise ModelFailed("the model's answer is empty")
+    if output.size > 1:
+        return int(output.argmax())
+    value: Prediction | bytes = output.item()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else _finite(value)
+
+
+def _confidence(output: NDArray[Any], *, asked: bool) -> float | None:
+    """Return the largest element of a tensor; None where nobody `asked` and there is but one."""
+    if not asked and output.size <= 1:
+        return None
+    if output.size == 0 or output.dtype == object:
+        raise ModelFailed("the model's answer has no numbers to be confident by")
+    return _finite(float(output.max()))
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ModelFailed("the model's answer is not finite")
+    return value
