@@ -1,0 +1,1 @@
+"""`FraudService`: is this payment what it seems to be."""
