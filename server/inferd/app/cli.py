@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from inferd import __version__
+from inferd.app.audit import add_audit
 from inferd.app.settings import ConfigError, load
 from inferd.config import Config
 from inferd.errors import InferdError
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_vectors(commands)
     _add_models(commands)
+    add_audit(commands, _audit_verify)
     return parser
 
 
@@ -273,6 +275,12 @@ def _models(arguments: argparse.Namespace) -> int:
         return UNUSABLE
     say(table(index))
     return 0
+
+
+def _audit_verify(arguments: argparse.Namespace) -> int:
+    from inferd.app.audit import run
+
+    return run(say, arguments.path, server=arguments.server, head=arguments.head)
 
 
 def say(text: str) -> None:

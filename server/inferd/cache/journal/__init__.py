@@ -1,0 +1,1 @@
+"""Append-only files whose records vouch for each other: see `chain`."""

@@ -1,0 +1,255 @@
+"""The journal as the event loop sees it: `append`, and it is safe.
+
+One thread writes. It takes all that waits, writes it as one group and has the disk told once, so
+many callers share what one would have to wait for anyway. Nobody is told before what the settings
+ask for has happened, and everybody of a group that failed is told that.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from inferd.cache.journal.chain import Entry, Link, Record, key_of
+from inferd.cache.journal.verification import Verdict, found, verify
+from inferd.cache.journal.writer import US, Writer
+from inferd.config.journal import Journal as Settings
+from inferd.deadline import Clock
+from inferd.errors import DependencyFailed, InferdError, Saturated
+from inferd.telemetry.statistics import Histogram
+
+MOST_JOBS = 500
+"""In one group."""
+TEND_S = 60.0
+"""How often it is looked whether files have lived their time."""
+GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+DURATIONS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+"""Bounds, for what a group takes."""
+
+log = logging.getLogger(__name__)
+
+
+class Statistics:
+    """What a journal counts."""
+
+    def __init__(self) -> None:
+        #: Records that are safe, and those that could not be written.
+        self.written = self.failed = 0
+        #: Records that nobody waits for because they were there before.
+        self.repeated = 0
+        #: Failures to tell the disk of what was acknowledged already; `fsync` interval.
+        self.sync_failures = 0
+        #: Bytes of the chain since the start.
+        self.bytes = 0
+        #: Records written together, and the seconds that took.
+        self.groups = Histogram(GROUP_SIZES)
+        self.seconds = Histogram(DURATIONS_S)
+
+
+class _Job(NamedTuple):
+    entry: Entry
+    key: bytes
+    done: "asyncio.Future[int]"
+
+
+class Journal:
+    """One chain, which nobody else writes. Made and used on one event loop."""
+
+    def __init__(self, settings: Settings, *, wall_clock: Clock) -> None:
+        """Open the chain, or begin one. Raises `OSError`."""
+        self._settings = settings
+        self._wall_clock = wall_clock
+        self._loop = asyncio.get_running_loop()
+        self.statistics = Statistics()
+        #: Of records that are not to be written again: what waits for them; their numbers once they
+        #: are safe.
+        self._known: OrderedDict[bytes, asyncio.Future[int] | int] = OrderedDict()
+        #: Records that are not safe yet.
+        self.waiting = 0
+        self._writer = Writer(settings, now_us=self._now_us(), known=self._remember)
+        #: The last record that is safe.
+        self.head = self._writer.link
+        self._unsynced_since: float | None = None
+        self._closed = self._fails = False
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    async def append(self, entry: Entry, *, once: bool = False) -> int:
+        """Return the number of a record when it is safe, as `fsync` says.
+
+        Whoever leaves earlier leaves it open whether it is written. `once`: if the same was
+        recorded before, of late, that is waited for instead.
+
+        Raises `DependencyFailed` if it cannot be written, `Saturated` if too many wait.
+        """
+        key = key_of(entry)
+        done: asyncio.Future[int] | int
+        if once and key in self._known:
+            self.statistics.repeated += 1
+            done = self._known[key]
+        else:
+            done = self._put(entry, key)
+            if once:
+                self._remember(key, done)
+        return done if isinstance(done, int) else await asyncio.shield(done)
+
+    async def find(self, id: str) -> Sequence[Record]:
+        """Return the records of an id, of all servers that share the directory.
+
+        Raises `DependencyFailed`.
+        """
+        return await asyncio.to_thread(found, self._settings.path, id)
+
+    async def verify(self, *, expected: Link | None = None) -> Verdict:
+        """Check the whole chain. Raises `OSError`."""
+        return await asyncio.to_thread(
+            verify, self._settings.path, self._settings.server, expected=expected
+        )
+
+    async def close(self) -> None:
+        """Write what waits, and let go of the files."""
+        self._closed = True
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        await asyncio.sleep(0)  # whoever waits hears of it first
+
+    def _put(self, entry: Entry, key: bytes) -> "asyncio.Future[int]":
+        if self._closed:
+            raise DependencyFailed("the journal is closed")
+        if self.waiting >= self._settings.max_waiting:
+            raise Saturated(f"{self.waiting} records wait to be written to the journal")
+        done = self._loop.create_future()
+        done.add_done_callback(_heard)
+        self.waiting += 1
+        self._jobs.put(_Job(entry, key, done))
+        return done
+
+    def _remember(self, key: bytes, done: "asyncio.Future[int] | int") -> None:
+        self._known[key] = done
+        self._known.move_to_end(key)
+        if len(self._known) > self._settings.remember:
+            self._known.popitem(last=False)
+
+    def _now_us(self) -> int:
+        return round(self._wall_clock() * US)
+
+    # What follows runs in the thread, except for what it has the loop call.
+
+    def _work(self) -> None:
+        tend_at = time.monotonic()
+        while True:
+            jobs, last = self._take(tend_at)
+            if jobs:
+                self._write(jobs)
+            if last:
+                break
+            self._sync_if_due()
+            if time.monotonic() >= tend_at:
+                self._attempt(lambda: self._writer.tend(self._now_us()))
+                tend_at = time.monotonic() + TEND_S
+        self._attempt(self._writer.close)
+
+    def _take(self, until: float) -> tuple[list[_Job], bool]:
+        """Wait for work, and return what there is; and whether nothing follows."""
+        if self._unsynced_since is not None:
+            until = min(until, self._unsynced_since + self._settings.interval_ms / 1000)
+        jobs = list[_Job]()
+        try:
+            job = self._jobs.get(timeout=max(0.0, until - time.monotonic()))
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == MOST_JOBS:
+                    return jobs, False
+                job = self._jobs.get_nowait()
+        except Empty:
+            return jobs, False
+        return jobs, True
+
+    def _write(self, jobs: Sequence[_Job]) -> None:
+        began = time.monotonic()
+        fsync = self._settings.fsync
+        failed: Exception | None = None
+        try:
+            entries = [job.entry for job in jobs]
+            self._writer.write(entries, self._now_us(), sync=fsync == "always")
+        except Exception as error:
+            # Nothing of the group is there. Who comes next may have more luck.
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            failed = DependencyFailed(f"the journal cannot be written: {why}")
+            if not self._fails:
+                log.warning("%s; records are missing from now on", failed)
+            self._fails = True
+        else:
+            if self._fails:
+                log.warning("the journal can be written again")
+            self._fails = False
+            if fsync == "interval" and self._unsynced_since is None:
+                self._unsynced_since = began
+        link, size = self._writer.link, self._writer.bytes
+        seconds = time.monotonic() - began
+        self._tell(lambda: self._settle(jobs, failed, link, size, seconds))
+
+    def _sync_if_due(self) -> None:
+        since = self._unsynced_since
+        if since is None or time.monotonic() < since + self._settings.interval_ms / 1000:
+            return
+        self._unsynced_since = None
+        if not self._attempt(self._writer.sync):
+            self._tell(self._sync_failed)
+
+    def _attempt(self, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except (OSError, InferdError) as error:
+            log.warning("journal %s: %s", self._settings.server, error)
+            return False
+        return True
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(news)
+
+    def _sync_failed(self) -> None:
+        self.statistics.sync_failures += 1
+
+    def _settle(
+        self,
+        jobs: Sequence[_Job],
+        failed: Exception | None,
+        link: Link,
+        size: int,
+        seconds: float,
+    ) -> None:
+        """Tell those who wait; on the loop."""
+        counts = self.statistics
+        self.waiting -= len(jobs)
+        self.head, counts.bytes = link, size
+        counts.groups.observe(len(jobs))
+        counts.seconds.observe(seconds)
+        if failed is None:
+            counts.written += len(jobs)
+        else:
+            counts.failed += len(jobs)
+        first = link.seq - len(jobs) + 1
+        for seq, (_, key, done) in enumerate(jobs, first):
+            if self._known.get(key) is done:
+                if failed is None:
+                    self._known[key] = seq
+                else:
+                    del self._known[key]  # it may be tried again
+            if not done.done():
+                if failed is None:
+                    done.set_result(seq)
+                else:
+                    done.set_exception(DependencyFailed(str(failed)))
+
+
+def _heard(done: "asyncio.Future[int]") -> None:
+    """Have nobody complain where nobody waits any more."""
+    if not done.cancelled():
+        done.exception()

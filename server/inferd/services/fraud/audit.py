@@ -1,0 +1,85 @@
+"""The audit trail: a decision is on record before it is told, or the answer says that it is not.
+
+What is written and where is the journal's business. Here it is decided how long an answer waits for
+that, and what becomes of it when it waits in vain.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from inferd.cache.journal.chain import Entry
+from inferd.call import Call
+from inferd.config import resilience
+from inferd.config.fraud import Audit as Settings
+from inferd.deadline import Deadline
+from inferd.errors import InferdError
+from inferd.resilience.degradation import ABSENT, Degradation
+from inferd.resilience.dependency import Dependency
+from inferd.services.fraud.audit_record import KIND
+
+GUARD = "fraud_audit"
+GUARDED_AS = resilience.Dependency(
+    timeout_ms=50,
+    limit=resilience.Limit(mode="fixed", initial=1000),
+    breaker=resilience.Breaker(open_s=0.3, open_max_s=1.0),
+)
+"""Unless the configuration says otherwise. A record that comes too late is written all the same."""
+STAGE = "audit"
+
+Failed = Callable[[InferdError], None]
+"""Is told of decisions that are not known to be on record."""
+
+
+class Place(NamedTuple):
+    """Where a record is."""
+
+    server: str
+    #: Its number in that server's chain.
+    seq: int
+
+
+class Records(Protocol):
+    """What keeps records: `cache.journal.journal.Journal`."""
+
+    async def append(self, entry: Entry, *, once: bool = False) -> int:
+        """Return the number of a record when it is safe; `once`: there is one of each."""
+
+
+class Trail:
+    """Has decisions written down. Lives on the event loop."""
+
+    def __init__(
+        self, records: Records, settings: Settings, guard: Dependency, *, failed: Failed
+    ) -> None:
+        self.server = settings.server
+        self._refuses = settings.on_failure == "refuse"
+        self._append = guard.guards(self._appended)
+        self._records = records
+        self._failed = failed
+        #: Decisions that were answered although they may not be on record, and those refused.
+        self.unrecorded = self.refused = 0
+
+    async def keep(
+        self, call: Call, deadline: Deadline, id: str, body: bytes, at_us: int
+    ) -> Place | Degradation:
+        """Return where a decision is on record, once however often it is asked for.
+
+        Where it cannot be: how the answer is degraded; or, if the configuration says so, raise why.
+        """
+        try:
+            seq = await self._append(call, deadline, Entry(KIND, id, at_us, body))
+        except InferdError as error:
+            return self.missed(error)
+        return Place(self.server, seq)
+
+    def missed(self, error: InferdError) -> Degradation:
+        """Return how an answer is degraded that is not known to be on record, or raise why."""
+        self._failed(error)
+        if self._refuses:
+            self.refused += 1
+            raise error
+        self.unrecorded += 1
+        return Degradation(STAGE, ABSENT, error.reason)
+
+    async def _appended(self, _: Call, __: Deadline, entry: Entry) -> int:
+        return await self._records.append(entry, once=True)

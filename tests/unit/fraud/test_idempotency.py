@@ -1,0 +1,276 @@
+"""One decision for one transaction, and one record of it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from inferd.cache.journal.chain import Entry
+from inferd.call import Call
+from inferd.config.fraud import Audit, Idempotency
+from inferd.deadline import Deadline
+from inferd.errors import DependencyFailed, InferdError, InvalidRequest
+from inferd.resilience.degradation import Degradation
+from inferd.services.fraud.assessments import Assessments
+from inferd.services.fraud.audit import Place, Trail
+from inferd.services.fraud.idempotency import Answer, Decided, Once
+from support.caches import Store
+from support.guards import a_dependency, now
+
+CALL = Call("/inferd.v1.FraudService/AssessTransaction", arrived=0.0)
+
+
+class Book:
+    """Records, as a journal keeps them; it can be slow or full."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, bytes] = {}
+        self.seconds = 0.0
+        self.error: Exception | None = None
+
+    async def append(self, entry: Entry, *, once: bool = False) -> int:
+        assert once
+        await asyncio.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        self.records.setdefault(entry.id, entry.body)
+        return [*self.records].index(entry.id) + 1
+
+
+class Server:
+    """One of several servers that share a store."""
+
+    def __init__(self, store: Store, name: str = "one", **audit: Any) -> None:
+        self.store, self.name = store, name
+        self.book = Book()
+        self.decisions = 0
+        self.seconds = 0.01
+        self.failed: list[InferdError] = []
+        settings = Idempotency(ttl_s=3600, patience_ms=500)
+        self.trail = Trail(
+            self.book,
+            Audit.model_validate({"server": name, **audit}),
+            a_dependency("audit", timeout_ms=50),
+            failed=self.failed.append,
+        )
+        assessments = Assessments(
+            store,
+            settings,
+            reads=a_dependency("reads", timeout_ms=15),
+            writes=a_dependency("writes", timeout_ms=25),
+        )
+        self.once = Once(assessments, self.trail, settings, clock=now, wall_clock=now)
+
+    async def decide(self, call: Call, deadline: Deadline) -> Decided:
+        self.decisions += 1
+        number = self.decisions
+        await asyncio.sleep(self.seconds)
+        said = f"{self.name}{number}".encode()
+        return Decided(said, b'"' + said + b'"')
+
+    async def ask(self, id: str = "t", fingerprint: str = "f", within_s: float = 0.1) -> Answer:
+        deadline = Deadline.after(within_s, now=now())
+        return await self.once.answer(CALL, deadline, id, fingerprint, self.decide)
+
+    async def restarted(self) -> "Server":
+        await self.once.close()
+        again = Server(self.store, self.name)
+        again.book = again.trail._records = self.book
+        return again
+
+
+async def test_the_same_transaction_gets_the_same_answer_and_one_record() -> None:
+    it = Server(Store())
+
+    first, second = await it.ask(), await it.ask()
+
+    assert first == Answer(b"one1", Place("one", 1), repeated=False, degradations=())
+    assert second == first._replace(repeated=True)
+    assert it.book.records == {"t": b'"one1"'}
+    assert it.decisions == 1
+
+
+async def test_who_asks_meanwhile_waits_for_the_first() -> None:
+    it = Server(Store())
+
+    answers = await asyncio.gather(*(it.ask() for _ in range(10)))
+
+    assert {each.assessment for each in answers} == {b"one1"}
+    assert [each.repeated for each in answers].count(False) == 1
+    assert (it.decisions, len(it.book.records)) == (1, 1)
+
+
+async def test_it_is_known_after_a_restart() -> None:
+    it = Server(Store())
+    await it.ask()
+    again = await it.restarted()
+
+    answer = await again.ask()
+
+    assert answer == Answer(b"one1", Place("one", 1), repeated=True, degradations=())
+    assert again.decisions == 0
+
+
+async def test_two_servers_that_are_asked_at_once_give_one_answer_and_make_one_record() -> None:
+    store = Store()
+    one, two = Server(store), Server(store, "two")
+    two.seconds = 0.011
+
+    answers = await asyncio.gather(one.ask(), two.ask())
+
+    assert [each.assessment for each in answers] == [b"one1", b"one1"]
+    assert [each.place for each in answers] == [Place("one", 1)] * 2
+    assert (len(one.book.records), len(two.book.records)) == (1, 0)
+    assert two.once.statistics.lost == 1
+
+
+async def test_what_a_server_could_not_record_before_it_died_another_records() -> None:
+    store = Store()
+    dead, alive = Server(store), Server(store, "two")
+    dead.book.error = DependencyFailed("the disk is full")
+    await dead.ask()
+    await asyncio.sleep(1)
+
+    answer = await alive.ask()
+
+    assert answer == Answer(b"one1", Place("two", 1), repeated=True, degradations=())
+    assert alive.book.records == {"t": b'"one1"'}
+    assert alive.once.statistics.adopted == 1
+
+
+async def test_what_a_server_could_not_record_before_it_restarted_it_records_then() -> None:
+    it = Server(Store())
+    it.book.error = DependencyFailed("the disk is full")
+    await it.ask()
+    again = await it.restarted()
+    again.book.error = None
+
+    assert (await again.ask()).place == Place("one", 1)
+    assert it.book.records == {"t": b'"one1"'}
+
+
+async def test_who_waits_in_vain_for_another_servers_record_says_so() -> None:
+    store = Store()
+    slow, other = Server(store), Server(store, "two")
+    slow.book.seconds = 0.3
+    asking = asyncio.create_task(slow.ask(within_s=1.0))
+    await asyncio.sleep(0.02)
+
+    answer = await other.ask()
+
+    assert answer.degradations == (Degradation("audit", "none", "TIMED_OUT"),)
+    assert other.book.records == {}
+    assert len(other.failed) == 1
+    await asking
+
+
+async def test_another_transaction_under_the_same_id_is_refused() -> None:
+    it = Server(Store())
+    await it.ask()
+
+    with pytest.raises(InvalidRequest, match=r"transaction\.id is that of another") as caught:
+        await it.ask(fingerprint="other")
+
+    assert [each.field for each in caught.value.violations] == ["transaction.id"]
+    assert it.once.statistics.conflicts == 1
+
+
+async def test_another_transaction_under_the_id_of_one_that_is_decided_now_is_refused() -> None:
+    it = Server(Store())
+
+    answer, error = await asyncio.gather(
+        it.ask(), it.ask(fingerprint="other"), return_exceptions=True
+    )
+
+    assert isinstance(answer, Answer)
+    assert isinstance(error, InvalidRequest)
+
+
+async def test_a_store_that_is_down_takes_only_the_promise_from_an_answer() -> None:
+    store = Store()
+    store.error = DependencyFailed("down")
+    it = Server(store)
+
+    answer = await it.ask()
+
+    assert answer.assessment == b"one1"
+    assert answer.degradations == (Degradation("idempotency", "none", "DEPENDENCY_FAILED"),)
+    assert (await it.ask()).assessment == b"one1", "this server knows it all the same"
+    assert it.decisions == 1
+
+
+async def test_a_decision_that_cannot_be_recorded_is_answered_and_tried_again_next_time() -> None:
+    it = Server(Store())
+    it.book.error = DependencyFailed("the disk is full")
+
+    answer = await it.ask()
+
+    assert answer.assessment == b"one1"
+    assert answer.place is None
+    assert answer.degradations == (Degradation("audit", "none", "DEPENDENCY_FAILED"),)
+    assert it.trail.unrecorded == len(it.failed) == 1
+    it.book.error = None
+    assert (await it.ask()).place == Place("one", 1)
+    assert it.decisions == 1
+
+
+async def test_where_decisions_must_be_on_record_one_that_cannot_be_is_refused() -> None:
+    it = Server(Store(), on_failure="refuse")
+    it.book.error = DependencyFailed("the disk is full")
+
+    with pytest.raises(DependencyFailed, match="full"):
+        await it.ask()
+    assert it.trail.refused == 1
+    it.book.error = None
+
+    assert (await it.ask()).assessment == b"one1"
+    assert it.decisions == 1
+
+
+async def test_a_disk_that_hangs_delays_an_answer_for_so_long_and_no_longer() -> None:
+    it = Server(Store())
+    it.book.seconds = 1e6
+    began = now()
+
+    answer = await it.ask()
+
+    assert now() - began <= 0.07
+    assert answer.degradations == (Degradation("audit", "none", "TIMED_OUT"),)
+
+
+async def test_who_leaves_takes_nothing_from_those_who_stay() -> None:
+    it = Server(Store())
+    leaves = asyncio.create_task(it.ask())
+    await asyncio.sleep(0.001)
+    stays = asyncio.create_task(it.ask())
+    await asyncio.sleep(0.001)
+
+    leaves.cancel()
+
+    assert (await stays).assessment == b"one1"
+
+
+async def test_a_decision_that_fails_is_made_again_by_who_asks_next() -> None:
+    it = Server(Store())
+
+    async def fails(call: Call, deadline: Deadline) -> Decided:
+        raise DependencyFailed("no")
+
+    with pytest.raises(DependencyFailed):
+        await it.once.answer(CALL, Deadline.after(1.0, now=now()), "t", "f", fails)
+
+    assert (await it.ask()).assessment == b"one1"
+
+
+async def test_what_is_known_can_be_looked_up() -> None:
+    it = Server(Store())
+    deadline = Deadline.after(0.1, now=now())
+    assert await it.once.known(CALL, deadline, "t") is None
+    await it.ask()
+    await asyncio.sleep(0.001)
+
+    again = await it.restarted()
+    found = await again.once.known(CALL, deadline, "t")
+
+    assert found is not None
+    assert (found.assessment, found.place, found.record) == (b"one1", Place("one", 1), b"")
