@@ -179,6 +179,16 @@ class Cross(Section):
     buckets: Annotated[int, Field(ge=1, le=2**31)]
 
 
+class Distance(Section):
+    """How far apart two places on Earth are, along a great circle: float64, in km.
+
+    Of latitude and longitude of the one, then of the other, in degrees.
+    """
+
+    function: Literal["distance_km"]
+    of: Annotated[tuple[Reference, ...], Field(min_length=4, max_length=4)]
+
+
 class TextLength(Section):
     """How many characters a text has: int64."""
 
@@ -187,7 +197,7 @@ class TextLength(Section):
 
 
 Transform = Annotated[
-    OneHot | Hashed | Bucketise | Log | Standardise | Cross | TextLength,
+    OneHot | Hashed | Bucketise | Log | Standardise | Cross | Distance | TextLength,
     Field(discriminator="function"),
 ]
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from inferd.features.derivation import (
     Bucketise,
     Cross,
+    Distance,
     Hashed,
     Log,
     OneHot,
@@ -29,6 +30,9 @@ from inferd.features.kinds import Held, Kind
 Compute = Callable[[Sequence[Held | None]], Held | None]
 """Returns a value for inputs in their declared order; None where there is none. Never raises."""
 
+EARTH_KM = 6371.0088
+"""The mean radius (IUGG)."""
+
 _NUMBERS = ("int64", "float64")
 _SCALARS = ("int64", "float64", "bool", "string", "bytes")
 _INT64, _FLOAT64 = Kind("int64"), Kind("float64")
@@ -40,6 +44,7 @@ _TAKES: Mapping[type, Sequence[str]] = {
     Log: _NUMBERS,
     Standardise: _NUMBERS,
     Cross: _SCALARS,
+    Distance: _NUMBERS,
     TextLength: ("string",),
 }
 
@@ -69,10 +74,8 @@ def compiled(transform: Transform, kinds: Sequence[Kind]) -> Compiled:
             return Compiled(_INT64, _hashed(transform.buckets, kinds))
         case Bucketise():
             return Compiled(_INT64, _bucketise(transform.bounds))
-        case Log():
-            return Compiled(_FLOAT64, _of_one(_log1p))
-        case Standardise():
-            return Compiled(_FLOAT64, _standardise(transform))
+        case Log() | Standardise() | Distance():
+            return Compiled(_FLOAT64, _real(transform))
         case TextLength():
             return Compiled(_INT64, _of_one(len))
 
@@ -136,6 +139,16 @@ def _bucketise(bounds: Sequence[float]) -> Compute:
     return _of_one(lambda value: None if _is_nan(value) else bisect_right(bounds, value))
 
 
+def _real(transform: Log | Standardise | Distance) -> Compute:
+    match transform:
+        case Log():
+            return _of_one(_log1p)
+        case Standardise():
+            return _standardise(transform)
+        case Distance():
+            return _distance_km
+
+
 def _log1p(value: float) -> float | None:
     return _finite(math.copysign(math.log1p(abs(value)), value))
 
@@ -150,6 +163,20 @@ def _standardise(transform: Standardise) -> Compute:
         return _finite(score)
 
     return _of_one(standardised)
+
+
+def _distance_km(values: Sequence[Any]) -> float | None:
+    """Return the distance to a metre, by haversines: so it is the same on any machine."""
+    if any(value is None for value in values):
+        return None
+    north, east, other_north, other_east = map(float, values)
+    if not (abs(north) <= 90 and abs(other_north) <= 90 and math.isfinite(east - other_east)):
+        return None
+    one, other = math.radians(north), math.radians(other_north)
+    turn = math.radians(other_east - east)
+    haversine = math.sin((other - one) / 2) ** 2
+    haversine += math.cos(one) * math.cos(other) * math.sin(turn / 2) ** 2
+    return round(2 * EARTH_KM * math.asin(math.sqrt(min(1.0, haversine))), 3)
 
 
 def _is_nan(value: Held) -> bool:

@@ -52,6 +52,7 @@ def test_the_golden_file_has_every_transform() -> None:
         "log1p",
         "standardise",
         "cross",
+        "distance_km",
         "text_length",
     }
 
