@@ -132,6 +132,19 @@ def test_who_noted_the_head_elsewhere_need_not_trust_the_one_beside_the_chain(
     assert (verdict.bad.seq, verdict.bad.why) == (6, "it is another than was written")
 
 
+def test_of_a_record_that_has_been_removed_since_nothing_can_be_told(tmp_path: Path) -> None:
+    chain(tmp_path, *IDS, per_segment=2)
+    (noted,) = (each.link for each in found(tmp_path, "t1"))
+    it = writer(tmp_path, now_us=3 * DAY_US, keep_s=2 * 86_400)
+    it.tend(3 * DAY_US)
+    it.close()
+
+    verdict = verify(tmp_path, "one", expected=noted)
+
+    assert verdict.bad is not None
+    assert verdict.bad.why == "it has been removed since, and cannot be told"
+
+
 def test_a_chain_goes_on_where_it_ended(tmp_path: Path) -> None:
     chain(tmp_path, "t1", "t2")
     chain(tmp_path, "t3")

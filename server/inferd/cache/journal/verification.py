@@ -6,6 +6,7 @@ somebody noted elsewhere: whoever can change a file can change the head beside i
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def verify(directory: Path, server: str, *, expected: Link | None = None) -> Ver
     return walk.verdict(bad)
 
 
-def found(directory: Path, id: str, *, kind: str | None = None) -> list[Record]:
+def found(directory: Path, id: str) -> list[Record]:
     """Return the records of an id, of all chains in a directory. Raises `DependencyFailed`."""
     mark = mark_of(id)
     try:
@@ -90,7 +91,7 @@ def found(directory: Path, id: str, *, kind: str | None = None) -> list[Record]:
             for server in files.servers(directory)
             for segment in files.segments(directory, server)
             for line in files.lines_with(segment.path, mark)
-            if (record := opened(line)).id == id and kind in (None, record.kind)
+            if (record := opened(line)).id == id
         ]
     except (Broken, OSError) as error:
         raise DependencyFailed(f"the journal cannot be read: {error}") from error
@@ -159,9 +160,10 @@ class _Walk:
         self.link = record.link
         if record.kind == NOTE:
             self._notes.append(f"{record.seq}: {bytes(record.body).decode()}")
-            note = msgspec.json.decode(record.body, type=_Note)
-            if note.event == "retired":
-                self._retired.add(Link(note.through, note.hash))
+            with suppress(msgspec.MsgspecError):  # then the journal did not write it
+                note = msgspec.json.decode(record.body, type=_Note)
+                if note.event == "retired":
+                    self._retired.add(Link(note.through, note.hash))
 
     def _lines(self) -> Iterator[tuple[bytes, bool]]:
         """Yield lines, and whether each is in the last segment."""
