@@ -1,5 +1,6 @@
 """Write `configs/production.yaml`: every key with its default and meaning. `--check` compares."""
 
+import math
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from inferd.config import Config
 
@@ -40,8 +41,11 @@ def scalar(value: Any) -> str:
     """Return a value as YAML on one line."""
     if isinstance(value, tuple):
         return f"[{', '.join(scalar(each) for each in value)}]"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()  # nobody's: it is a default
     plain = str(value) if isinstance(value, Path) else value
-    return yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
+    text: str = yaml.safe_dump(plain, default_flow_style=True, width=math.inf)
+    return text.removesuffix("...\n").strip()
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import features, redis
+from inferd.app import features, fraud, redis
 from inferd.app.extensions import extensions
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
@@ -40,6 +40,7 @@ from inferd.telemetry.tracing import Tracer
 
 if TYPE_CHECKING:
     from inferd.app.feature_parts import Features
+    from inferd.app.fraud_parts import Fraud
     from inferd.cache.connection import Redis
 
 clock = time.monotonic
@@ -61,6 +62,8 @@ class Parts:
     faults: FaultPoints
     #: None: nothing is declared.
     features: "Features | None"
+    #: None: there are no rules.
+    fraud: "Fraud | None"
     #: What is to be closed when nothing runs any more.
     closing: AsyncExitStack
 
@@ -117,8 +120,11 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     known = features.made(config, connected, toolbox, busy=lambda: lag.busy, clock=clock)
     if known is not None:
         closing.push_async_callback(known.closing.aclose)
-    ours = [] if known is None else [known.service]
-    added = [*ours, *extensions(config.server.services, host)]
+    decides = fraud.made(config, known, models, connected, toolbox, clock=clock)
+    if decides is not None:
+        closing.push_async_callback(decides.closing.aclose)
+    ours = [each for each in (known, decides) if each is not None]
+    added = [*(each.service for each in ours), *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
     pipeline = Pipeline(
@@ -147,8 +153,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     metrics.registry.register(
         GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
     )
-    if known is not None:
-        for each in known.metrics:
+    for part in ours:
+        for each in part.metrics:
             metrics.registry.register(each)
     return Parts(
         models=models,
@@ -165,6 +171,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         lag=lag,
         faults=faults,
         features=known,
+        fraud=decides,
         closing=closing,
     )
 

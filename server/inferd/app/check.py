@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
-from inferd.app import features
+from inferd.app import features, fraud
 from inferd.app.build import build, loader
 from inferd.config import Config
 from inferd.errors import LoadFailed
@@ -28,9 +29,18 @@ def check(config: Config) -> Iterator[Result]:
         yield f"features ({', '.join(declared.views)})", ""
     asyncio.run(_build(config))
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
+    yield from fraud.missing(config, partial(_is_there, config, snapshot.models))
     loading = loader(config)
     for files in snapshot.models.values():
         yield from _check_model(files, loading)
+
+
+def _is_there(config: Config, models: Mapping[str, ModelFiles], name: str, version: str) -> bool:
+    """Return whether the repository has a model, and that version or label of it."""
+    labels = config.repository.version_labels.get(name, {})
+    versions = models[name].versions if name in models else {}
+    number = labels.get(version, int(version) if version.isdecimal() else -1)
+    return bool(versions) and (not version or number in versions)
 
 
 async def _build(config: Config) -> None:

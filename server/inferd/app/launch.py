@@ -18,13 +18,14 @@ from inferd.services.reflection import V1, V1ALPHA
 from inferd.transport import sockets
 from inferd.transport.envoy import launch
 from inferd.transport.envoy.bootstrap import bootstrap, described, printed
-from inferd.v1 import features_pb2
+from inferd.v1 import features_pb2, fraud_pb2
 
 APPLICATION = "inferd.app.hosted:application"
 CONFIG = "config.json"
 #: What there is in JSON, too, where that is wanted.
 OPEN_INFERENCE = grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 FEATURES = features_pb2.DESCRIPTOR.services_by_name["FeatureService"]
+FRAUD = fraud_pb2.DESCRIPTOR.services_by_name["FraudService"]
 #: Asked by whoever watches a server go: answered until it is gone, and however much it has to do.
 UNCONDITIONAL = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata")
 
@@ -75,7 +76,11 @@ def envoy_config(config: Config) -> str:
 
 
 def _bootstrap(config: Config, directory: Path) -> dict[str, object]:
-    services = [OPEN_INFERENCE, *([] if config.features.definitions is None else [FEATURES])]
+    services = [
+        OPEN_INFERENCE,
+        *([] if config.features.definitions is None else [FEATURES]),
+        *([] if config.fraud.rules is None else [FRAUD]),
+    ]
     return bootstrap(
         config.server,
         application=APPLICATION,

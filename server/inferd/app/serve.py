@@ -213,9 +213,11 @@ def _arrived(pipeline: Pipeline) -> int:
 
 @asynccontextmanager
 async def background(parts: Parts) -> AsyncIterator[None]:
-    """Keep the models, the features and the loop's lag sampler running."""
-    features = contextlib.nullcontext() if parts.features is None else parts.features.running()
-    async with parts.models.running(), features, asyncio.TaskGroup() as tasks:
+    """Keep the models, the features, what decides on fraud and the loop's lag sampler running."""
+    nothing = contextlib.nullcontext()
+    features = nothing if parts.features is None else parts.features.running()
+    fraud = nothing if parts.fraud is None else parts.fraud.running()
+    async with parts.models.running(), features, fraud, asyncio.TaskGroup() as tasks:
         sampler = tasks.create_task(parts.lag.sample(), name="loop lag")
         try:
             yield

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from inferd.config.faults import Faults
 from inferd.config.features import Features
+from inferd.config.fraud_service import Fraud
 from inferd.config.resilience import Resilience
 from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
 from inferd.config.stream import Stream
@@ -257,6 +258,7 @@ class Config(Section):
     shared_memory: SharedMemory = SharedMemory()
     resilience: Resilience = Resilience()
     features: Features = Features()
+    fraud: Fraud = Fraud()
     stream: Stream = Stream()
     redis: Redis = Redis()
     admin: Admin = Admin()
@@ -270,4 +272,16 @@ class Config(Section):
                 raise ValueError(f"resilience.rate_limits.{number}.shared needs redis.url")
         if self.features.definitions and self.features.store == "redis" and not self.redis.url:
             raise ValueError("features.store redis needs redis.url")
+        if self.fraud.rules is not None:
+            self._check_fraud()
         return self
+
+    def _check_fraud(self) -> None:
+        if self.features.definitions is None:
+            raise ValueError("fraud.rules needs features.definitions")
+        for key, needs in (
+            ("fraud.idempotency.store redis", self.fraud.idempotency.store == "redis"),
+            ("fraud.alerts.redis", self.fraud.alerts.redis is not None),
+        ):
+            if needs and not self.redis.url:
+                raise ValueError(f"{key} needs redis.url")

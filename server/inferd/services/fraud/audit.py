@@ -12,7 +12,7 @@ from inferd.call import Call
 from inferd.config import resilience
 from inferd.config.fraud import Audit as Settings
 from inferd.deadline import Deadline
-from inferd.errors import InferdError
+from inferd.errors import DependencyFailed, InferdError, Unavailable
 from inferd.resilience.degradation import ABSENT, Degradation
 from inferd.resilience.dependency import Dependency
 from inferd.services.fraud.audit_record import KIND
@@ -77,7 +77,9 @@ class Trail:
         self._failed(error)
         if self._refuses:
             self.refused += 1
-            raise error
+            if isinstance(error, Unavailable):
+                raise error
+            raise DependencyFailed(f"it cannot be put on record: {error}") from error
         self.unrecorded += 1
         return Degradation(STAGE, ABSENT, error.reason)
 
