@@ -26,7 +26,7 @@ from inferd.services.fraud.vocabulary import EntityKind
 SHOP = Path(__file__).parent.parent / "configs" / "shop"
 CALLS = 1000
 ROUNDS = 25
-SCORES = {"fraud_trees": 0.02, "fraud_mlp": 0.03, "fraud_anomaly": 0.4}
+SCORES = {"fraud_trees": 0.02, "fraud_network": 0.03, "fraud_unusual": 0.4}
 NOTHING: Mapping[str, Held] = {"int64": 1, "float64": 1.0, "bool": False, "string": "x"}
 NOW_US = 1
 

@@ -432,6 +432,49 @@ def test_two_servers_know_the_same_transactions_and_lists(
     eventually(knows)
 
 
+def test_the_shop_decides_by_all_of_its_models(stack: ExitStack, tmp_path: Path) -> None:
+    server = stack.enter_context(
+        serving(
+            tmp_path,
+            "--config",
+            "configs/shop/fraud.yaml",
+            repository=[],
+            environment=PATIENT
+            | {
+                "INFERD__FRAUD__DEADLINE_MS": "20000",
+                "INFERD__FRAUD__FEATURES_MS": "5000",
+                "INFERD__FRAUD__AUDIT__PATH": str(tmp_path / "audit"),
+            },
+        )
+    )
+    bank = Bank(server.address, tmp_path)
+    stack.callback(bank.close)
+    transaction = a_transaction(
+        "of the shop",
+        card_id="c1",
+        merchant_category="electronics",
+        device_info={"id": "d1"},
+        location={"latitude": 52.4, "longitude": 4.9},
+        metadata={"address": "a1", "account_days": "12.5"},
+    )
+
+    answer = bank.assess(transaction)
+
+    assert not answer.degradations
+    assert [it.status for it in answer.model_scores] == [pb.ModelScore.SCORED] * 3
+    assert not any(it.error for it in answer.rule_results)
+    assert len(bank.explain("of the shop").contributions) > 10
+    metrics = server.get("/metrics")
+    for each in (
+        'inferd_fraud_assessments_total{decision="',
+        'inferd_fraud_rule_hits_total{mode="live",rule="',
+        'inferd_fraud_stage_seconds_count{stage="models"} 1',
+        'inferd_fraud_decisions_total{became="decided"} 1',
+        'inferd_audit_records_total{became="written"} 1',
+    ):
+        assert each in metrics
+
+
 def test_what_does_not_go_together_is_told_before_anything_is_served(
     tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

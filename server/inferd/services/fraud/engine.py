@@ -27,7 +27,7 @@ from inferd.resilience.toolbox import Toolbox
 from inferd.services.fraud import models
 from inferd.services.fraud.features import NOTHING_NEEDED, Needs, Reading, Told
 from inferd.services.fraud.intake import Taken
-from inferd.services.fraud.models import Said, Scorer
+from inferd.services.fraud.models import Row, Said, Scorer
 from inferd.services.fraud.policy import Policy
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import Report, RuleSet, Values
@@ -138,7 +138,7 @@ class Engine:
 
     def _stage_of(
         self, scorer: Scorer, toolbox: Toolbox
-    ) -> Callable[[Answer, Values], Coroutine[Any, Any, Said | None]]:
+    ) -> Callable[[Answer, Row], Coroutine[Any, Any, Said | None]]:
         timeout_ms = scorer.settings.timeout_ms
         guard = toolbox.dependency(
             f"fraud_{scorer.name}", resilience.Dependency(timeout_ms=timeout_ms)
@@ -205,9 +205,13 @@ class Engine:
         return self._reading[1]
 
     async def _ask_all(self, answer: Answer, values: Values) -> list[Asked]:
+        rows: dict[object, Row] = {}
+        for scorer, _ in self._models:
+            if scorer.told not in rows:
+                rows[scorer.told] = scorer.row(values)
         async with Parallel() as at_once:
             tasks = [
-                at_once.begin(self._ask(answer, scorer, stage, values))
+                at_once.begin(self._ask(answer, scorer, stage, rows[scorer.told]))
                 for scorer, stage in self._models
             ]
             return [await each for each in tasks]
@@ -216,11 +220,11 @@ class Engine:
         self,
         answer: Answer,
         scorer: Scorer,
-        stage: Callable[[Answer, Values], Coroutine[Any, Any, Said | None]],
-        values: Values,
+        stage: Callable[[Answer, Row], Coroutine[Any, Any, Said | None]],
+        row: Row,
     ) -> Asked:
         began = self._clock()
-        said = await _or_none(answer, scorer.name, stage(answer, values))
+        said = await _or_none(answer, scorer.name, stage(answer, row))
         reasons = [it.reason for it in answer.degradations if it.stage == scorer.name]
         reason = reasons[0] if said is None and reasons else ""
         return Asked(scorer.name, said, reason, self._clock() - began)
@@ -268,5 +272,5 @@ async def _no_report(
     return None
 
 
-async def _no_score(call: Call, deadline: Deadline, values: Values) -> Said | None:
+async def _no_score(call: Call, deadline: Deadline, row: Row) -> Said | None:
     return None

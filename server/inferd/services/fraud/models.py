@@ -65,6 +65,8 @@ class Scorer:
         """`kinds` are the types of all variables."""
         self.name = settings.name
         self.settings = settings
+        #: Models with the same are told the same.
+        self.told = settings.inputs, repr(settings.missing)
         self._models = models
         self._widths = [kinds[name].length for name in settings.inputs]
 
@@ -81,9 +83,9 @@ class Scorer:
                 row.append(float(value))
         return np.array([row], np.float32)
 
-    async def ask(self, call: Call, deadline: Deadline, values: Values) -> Said:
+    async def ask(self, call: Call, deadline: Deadline, row: Row) -> Said:
         """Return what it says of a transaction. Raises `InferdError`."""
-        scores, version = await self.scores(call, deadline, self.row(values))
+        scores, version = await self.scores(call, deadline, row)
         return Said(float(scores[0]), version)
 
     async def scores(

@@ -13,6 +13,7 @@ from inferd.cache.blobs import Blobs, Entry, Written
 from inferd.call import Call
 from inferd.config import resilience
 from inferd.deadline import Deadline
+from inferd.errors import DependencyFailed
 from inferd.resilience.dependency import Dependency
 from inferd.services.fraud.vocabulary import Decision
 
@@ -61,7 +62,7 @@ class Labels:
             part = wanted[begin : begin + AT_A_TIME]
             blobs = await self._read(call, deadline, part)
             found |= {
-                each: _decode(blob)[1]
+                each: _label(blob)
                 for each, blob in zip(part, blobs, strict=True)
                 if blob is not None
             }
@@ -73,3 +74,10 @@ class Labels:
     async def _put(self, _: Call, __: Deadline, entry: Entry) -> Written:
         (written,) = await self._blobs.put([entry])
         return written
+
+
+def _label(blob: bytes) -> Label:
+    try:
+        return _decode(blob)[1]
+    except msgspec.MsgspecError as error:
+        raise DependencyFailed("what is kept of an outcome cannot be read") from error

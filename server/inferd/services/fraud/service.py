@@ -109,7 +109,7 @@ class Fraud:
         )
 
     async def _reported(self, call: Call, it: Reported) -> "_RESULT.Status":
-        parts, deadline = self._parts, call.deadline
+        parts, deadline = self._parts, self._unhurried(call)
         try:
             kept = await parts.assessing.known(call, it.id)
         except NotFound:
@@ -226,7 +226,7 @@ class Fraud:
             )
             past = await asyncio.to_thread(latest, self._directory, span, request.limit or most)
             ids = [each.record.transaction_id for each in past]
-            labels = await self._parts.labels.get(call, call.deadline, ids)
+            labels = await self._parts.labels.get(call, self._unhurried(call), ids)
             recorded = backtests.on_record(past, labels)
         return await asyncio.to_thread(backtests.run, rules, policy, recorded)
 
