@@ -381,6 +381,35 @@ def test_the_trail_is_whole_until_somebody_changes_a_byte(
     assert changed.first_bad.sequence <= whole.records
 
 
+def test_decisions_on_record_are_the_same_again_unless_rules_are_others(
+    stack: ExitStack, tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "server"
+    _, bank = a_server(stack, directory, models)
+    for number, amount_minor in enumerate((1999, 150_000, 20_000_000, 333_333)):
+        bank.assess(a_transaction(f"again {number}", amount_minor=amount_minor))
+    bank.assess(a_transaction("test-block"))
+    replay = ["audit", "replay", "--config", str(directory / "config.yaml")]
+
+    assert main(replay) == 0
+    assert "4 of 4 decisions are the same to the last bit" in capsys.readouterr().out
+    rules = yaml.safe_load((directory / "rules.yaml").read_text())
+    rules["rules"][3]["when"] = "transaction.amount_minor == 1999"
+    (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
+    assert main([*replay, "again 0", "again 1"]) == 1
+    said = capsys.readouterr().out
+    for each in (
+        "again 0: DIFFERENT",
+        "it was decided by rules",
+        "rule fast was NO_HIT, and would be HIT",
+        "decision was APPROVE, and would be REVIEW",
+        "1 of 2 decisions are the same",
+    ):
+        assert each in said
+    assert main([*replay, "nobody's"]) == 2
+    assert "nothing is on record of nobody's" in capsys.readouterr().err
+
+
 def test_after_a_crash_the_same_transaction_has_the_same_answer_and_one_record(
     stack: ExitStack, tmp_path: Path, models: Path
 ) -> None:

@@ -15,7 +15,12 @@ Say = Callable[[str], None]
 NOT_WHOLE = 1
 
 
-def add_audit(commands: Any, verified: Callable[[argparse.Namespace], int]) -> None:
+def add_audit(
+    commands: Any,
+    verified: Callable[[argparse.Namespace], int],
+    replayed: Callable[[argparse.Namespace], int],
+    add_config: Callable[[Any], None],
+) -> None:
     """Add the command to a parser."""
     audit = commands.add_parser("audit", help="look into an audit trail")
     acts = audit.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -34,6 +39,17 @@ def add_audit(commands: Any, verified: Callable[[argparse.Namespace], int]) -> N
         metavar="SEQ:HASH",
         help="a record that is known to have been there, as this command told before",
     )
+    replay = acts.add_parser(
+        "replay",
+        help="make decisions that are on record again",
+        description="Make decisions again, from what is on record of them, by the rules and the"
+        " policy of a configuration, and tell in what they would differ, and why. Exits 1 if any"
+        " would.",
+    )
+    replay.set_defaults(command=replayed)
+    add_config(replay)
+    replay.add_argument("--path", type=Path, metavar="DIR", help="where it is (fraud.audit.path)")
+    replay.add_argument("ids", nargs="*", metavar="ID", help="of transactions (the latest 100000)")
 
 
 def run(say: Say, path: Path, *, server: str | None = None, head: Link | None = None) -> int:

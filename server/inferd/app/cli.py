@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_vectors(commands)
     _add_models(commands)
-    add_audit(commands, _audit_verify)
+    add_audit(commands, _audit_verify, _audit_replay, _add_config)
     return parser
 
 
@@ -281,6 +281,13 @@ def _audit_verify(arguments: argparse.Namespace) -> int:
     from inferd.app.audit import run
 
     return run(say, arguments.path, server=arguments.server, head=arguments.head)
+
+
+def _audit_replay(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    from inferd.app.audit_replay import run
+
+    return run(config, say, arguments.path, arguments.ids)
 
 
 def say(text: str) -> None:

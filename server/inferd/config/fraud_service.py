@@ -6,7 +6,7 @@ What is called a *variable* here is what rules see: a field of the transaction, 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
@@ -135,10 +135,18 @@ class Fraud(Section):
             )
         return self
 
+    # Under Envoy the server gets its configuration in JSON, and in it secrets are as they are.
+
     @field_serializer("audit", when_used="json")
     def _with_its_key(self, audit: FraudAudit) -> dict[str, object]:
-        """Return what another process of this server needs: it gets its configuration in JSON."""
         said = audit.model_dump(mode="json", exclude_unset=True)
         if "hash_key" in said:
             said["hash_key"] = audit.hash_key.get_secret_value()
+        return said
+
+    @field_serializer("alerts", when_used="json")
+    def _with_its_token(self, alerts: Alerts) -> dict[str, Any]:
+        said = alerts.model_dump(mode="json", exclude_unset=True)
+        if alerts.webhook is not None and "token" in said["webhook"]:
+            said["webhook"]["token"] = alerts.webhook.token.get_secret_value()
         return said

@@ -103,7 +103,7 @@ class Backtest:
             each.rule.declared.id for each in report.results if each.outcome is Outcome.ERROR
         )
         verdict = before_models(report, features_failed=False) or after_models(
-            report, recorded.scores, _payment(recorded.values), self._policy
+            report, recorded.scores, payment_of_values(recorded.values), self._policy
         )
         self._count(verdict.decision, recorded)
         return verdict.decision
@@ -128,7 +128,7 @@ class Backtest:
             found.stopped.add(recorded.fraud)
 
 
-def _payment(values: Values) -> Payment:
+def payment_of_values(values: Values) -> Payment:
     """Return what the policy asks. What is not known is nothing, in no currency."""
     amount = values.get("transaction.amount_minor")
     currency, category, segment = (

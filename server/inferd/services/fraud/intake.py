@@ -76,8 +76,7 @@ class Intake:
     @property
     def variables(self) -> dict[str, Kind]:
         """What is known of every transaction, features aside, and of which type it is."""
-        said = {f"metadata.{key}": kind for key, kind in self._metadata.items()}
-        return {**FIELDS, **DERIVED, **said}
+        return variables(self._metadata)
 
     def taken(self, transaction: pb.Transaction) -> Taken:
         """Return a transaction, checked. Raises `InvalidRequest` naming all that is wrong."""
@@ -139,6 +138,11 @@ class Intake:
                     _parsed(value, kind)
                 except ValueError:
                     yield _violation(field, f"expected {kind}, got {value!r:.80}")
+
+
+def variables(metadata: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Return what is known of every transaction with such metadata, and of which type it is."""
+    return {**FIELDS, **DERIVED, **{f"metadata.{key}": kind for key, kind in metadata.items()}}
 
 
 def derived(values: Values) -> dict[str, Held | None]:
