@@ -15,6 +15,8 @@ static const char usage[] =
     "  --rate N              open loop: N calls per second, Poisson, whatever the server does\n"
     "  --schedule FILE       open loop: a call for each line `at_ns deadline_ns body`, both times from\n"
     "                        the start of the run, `body` the number of a --body, from 0\n"
+    "  --bodies FILE         schedule: more requests, one after the other, as `--body` has each; their\n"
+    "                        numbers follow those of --body\n"
     "  --outcomes FILE       schedule: write a line `row outcome took_ns` for each measured call\n"
     "  --concurrency N       closed loop: N callers, each waits for its answer\n"
     "  --churn N             N sessions per second: connect, call, then wait, cancel or hang up\n"
@@ -85,6 +87,7 @@ static void read_option(struct options *options, const char *name, const char *v
     else if (!strcmp(name, "--path")) options->path = value;
     else if (!strcmp(name, "--body")) add_body(options, name, value);
     else if (!strcmp(name, "--header")) add_header(options, name, value);
+    else if (!strcmp(name, "--bodies")) options->bodies_file = value;
     else if (!strcmp(name, "--outcomes")) options->outcomes_file = value;
     else if (!strcmp(name, "--connections"))
         options->connections = (int)number(name, value, 1, 1e5);
@@ -121,8 +124,10 @@ struct options options_read(int argc, char **argv) {
         refuse("--rate, --schedule, --concurrency or --churn", "is needed");
     if (options.port == 0) refuse("--port", "is needed");
     if (options.path == NULL) refuse("--path", "is needed");
-    if (options.n_bodies == 0) refuse("--body", "is needed");
+    if (options.n_bodies == 0 && options.bodies_file == NULL) refuse("--body", "is needed");
     if (options.outcomes_file != NULL && options.schedule_file == NULL)
         refuse("--outcomes", "needs a --schedule");
+    if (options.bodies_file != NULL && options.schedule_file == NULL)
+        refuse("--bodies", "needs a --schedule");
     return options;
 }

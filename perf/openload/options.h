@@ -13,6 +13,7 @@ struct options {
     const char *path, *schedule_file, *outcomes_file;
     const char *body_files[MOST_BODIES];
     int n_bodies;
+    const char *bodies_file;  // requests beside those, one after the other
     const char *headers[MOST_HEADERS];  // `name: value`
     int n_headers;
     double rate;  // open: calls per second; churn: sessions per second

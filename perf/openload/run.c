@@ -192,9 +192,36 @@ static void read_body(struct buffer *body, const char *path) {
     fclose(file);
 }
 
+static struct buffer *add_body(void) {
+    size_t size = (size_t)(run.n_bodies + 1) * sizeof *run.bodies;
+    run.bodies = checked(realloc(run.bodies, size));
+    struct buffer *body = &run.bodies[run.n_bodies++];
+    *body = (struct buffer){0};
+    return body;
+}
+
+// Every request begins with five bytes, of which four are the length of what follows.
+static void split_bodies(const char *path) {
+    enum { PREFIX = 5 };
+    struct buffer all = {0};
+    read_body(&all, path);
+    while (buffer_length(&all) > 0) {
+        const uint8_t *front = buffer_front(&all);
+        if (buffer_length(&all) < PREFIX) fail("%s: it ends within a request", path);
+        size_t length = PREFIX + ((size_t)front[1] << 24 | (size_t)front[2] << 16 |
+                                  (size_t)front[3] << 8 | (size_t)front[4]);
+        if (buffer_length(&all) < length) fail("%s: it ends within a request", path);
+        buffer_append(add_body(), front, length);
+        buffer_consume(&all, length);
+    }
+    free(all.bytes);
+}
+
 static void read_bodies(void) {
-    for (int i = 0; i < run.options.n_bodies; i++) {
-        read_body(&run.bodies[i], run.options.body_files[i]);
+    for (int i = 0; i < run.options.n_bodies; i++)
+        read_body(add_body(), run.options.body_files[i]);
+    if (run.options.bodies_file != NULL) split_bodies(run.options.bodies_file);
+    for (int i = 0; i < run.n_bodies; i++) {
         size_t length = buffer_length(&run.bodies[i]);
         if (length > run.endpoint.longest_body) run.endpoint.longest_body = length;
     }
@@ -287,7 +314,7 @@ void run_begin(const struct options *options) {
         .grace_ns = (int64_t)(options->grace_ms * 1e6),
     };
     read_bodies();
-    if (options->schedule_file != NULL) schedule_read(options->schedule_file, options->n_bodies);
+    if (options->schedule_file != NULL) schedule_read(options->schedule_file, run.n_bodies);
     if (run.endpoint.epoll < 0) fail("epoll_create1: %s", strerror(errno));
     if (run.pattern->is_punctual) be_punctual();
     make_connections();

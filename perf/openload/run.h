@@ -54,7 +54,8 @@ struct run {
     int64_t began, measured_from, measured_until;
     int64_t deadline_ns, grace_ns;
     // The requests, as they go into the body.
-    struct buffer bodies[MOST_BODIES];
+    struct buffer *bodies;
+    int n_bodies;
     struct call *spare;
     struct tally tally;
     bool is_realtime;
