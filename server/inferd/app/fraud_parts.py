@@ -12,11 +12,9 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from inferd.app.feature_parts import WALL_CLOCK, Features
+from inferd.app.fraud_stores import FraudStores, alert_routes
 from inferd.app.settings import ConfigError
-from inferd.cache.blobs import Blobs
 from inferd.cache.journal.journal import Journal
-from inferd.cache.memory_blobs import MemoryBlobs
-from inferd.cache.prefixed import Prefixed
 from inferd.config import Config
 from inferd.deadline import Clock
 from inferd.features.definitions import US
@@ -24,11 +22,9 @@ from inferd.features.kinds import Kind
 from inferd.inference.models import Models
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.extension import Service
-from inferd.services.fraud import assessments, audit, features, happenings, models, outcomes, shared
-from inferd.services.fraud.alert_sinks import FileSink, LogSink, WebhookSink
-from inferd.services.fraud.alerting import Alerting, Route
+from inferd.services.fraud import audit, features, happenings, models
+from inferd.services.fraud.alerting import Alerting
 from inferd.services.fraud.assessing import Assessing
-from inferd.services.fraud.assessments import Assessments
 from inferd.services.fraud.audit import Trail
 from inferd.services.fraud.engine import Engine, Standing
 from inferd.services.fraud.features import Needs
@@ -36,23 +32,17 @@ from inferd.services.fraud.happenings import Happenings
 from inferd.services.fraud.idempotency import Once
 from inferd.services.fraud.intake import Intake, Taken
 from inferd.services.fraud.models import Scorer
-from inferd.services.fraud.outcomes import Labels
 from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.redaction import Redaction
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.service import SERVICE, Parts, Texts
 from inferd.services.fraud.service import Fraud as Answers
-from inferd.services.fraud.shared import Shared
 from inferd.services.fraud.trials import Trials
-from inferd.telemetry.features import ROWS
 from inferd.telemetry.fraud import FraudMetrics
 from inferd.telemetry.fraud_records import AlertMetrics, AuditMetrics
-from inferd.telemetry.statistics import Histogram
 
 if TYPE_CHECKING:  # it takes a while to import, and many servers have none
     from inferd.cache.connection import Redis
-
-LISTS_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,36 +89,30 @@ class FraudAssembly:
         #: None: the audit trail is not open.
         self.audit_metrics: AuditMetrics | None = None
         self._bounds_s = tuple(each / 1000 for each in config.telemetry.latency_buckets_ms)
-        self._guards = {
-            name: toolbox.dependency(name, default)
-            for name, default in (
-                (assessments.GUARD, assessments.READS_GUARDED_AS),
-                (f"{assessments.GUARD}_write", assessments.WRITES_GUARDED_AS),
-                (audit.GUARD, audit.GUARDED_AS),
-                (shared.GUARD, shared.GUARDED_AS),
-                (outcomes.GUARD, outcomes.GUARDED_AS),
-            )
-        }
+        self._audit = toolbox.dependency(audit.GUARD, audit.GUARDED_AS)
+        self._stores = FraudStores(
+            self._settings, redis, toolbox, closing=self._closing, now_us=_now_us
+        )
 
     def made(self) -> Fraud:
         """Return the whole. Raises `ConfigError` and `BadCascade`."""
-        settings, now_us = self._settings, self._now_us
+        settings = self._settings
         if problems := [f"fraud.{each}" for each in self._problems()]:
             raise ConfigError(problems)
         parts = Parts(
             assessing=self._assessing,
             rulebook=self._rulebook,
             scorers=self._scorers,
-            shared=self._shared,
-            labels=self._labels,
+            shared=self._stores.shared,
+            labels=self._stores.labels,
             happenings=self._happenings,
             variables=self._variables,
             read=self._read,
             clock=self._clock,
-            now_us=now_us,
+            now_us=_now_us,
         )
         metrics: list[Collector] = [
-            FraudMetrics(self._assessing, self._rulebook, self._labels, self._happenings),
+            FraudMetrics(self._assessing, self._rulebook, self._stores.labels, self._happenings),
             AlertMetrics(self._alerting),
             _AuditMetrics(self),
         ]
@@ -142,11 +126,11 @@ class FraudAssembly:
         trail = Trail(
             journal,
             settings.audit,
-            self._guards[audit.GUARD],
+            self._audit,
             failed=self._assessing.unrecorded,
         )
         once = Once(
-            self._assessments,
+            self._stores.assessments,
             trail,
             settings.idempotency,
             clock=self._clock,
@@ -155,6 +139,7 @@ class FraudAssembly:
         self._assessing.open(once)
         self.audit_metrics = AuditMetrics(journal, trail, once)
         self._alerting.start()
+        await self._stores.shared.try_to_look()  # whoever is on a list is so from the first call on
         following = asyncio.create_task(self._follow(), name="lists of other servers")
         try:
             yield
@@ -168,15 +153,12 @@ class FraudAssembly:
 
     async def _follow(self) -> None:
         if self._settings.lists_refresh_s:
-            await self._shared.follow(self._settings.lists_refresh_s)
+            await self._stores.shared.follow(self._settings.lists_refresh_s)
 
     def _problems(self) -> list[str]:
         """Return all that does not go together, each with its key below `fraud`."""
-        settings, declared, variables = (
-            self._settings,
-            self._known.definitions,
-            self._intake.variables,
-        )
+        settings, declared = self._settings, self._known.definitions
+        variables = self._intake.variables
         found = [
             *features.problems(declared, settings.entities, settings.request, variables),
             *happenings.problems(settings, declared, variables),
@@ -208,7 +190,7 @@ class FraudAssembly:
     def _intake(self) -> Intake:
         metadata = {key: Kind.named(kind) for key, kind in self._settings.metadata.items()}
         ahead_us = round(self._settings.max_future_s * US)
-        return Intake(metadata, self._redaction, now_us=self._now_us, ahead_us=ahead_us)
+        return Intake(metadata, self._redaction, now_us=_now_us, ahead_us=ahead_us)
 
     @cached_property
     def _variables(self) -> dict[str, Kind]:
@@ -222,34 +204,6 @@ class FraudAssembly:
     @cached_property
     def _scorers(self) -> list[Scorer]:
         return [Scorer(each, self._served, self._variables) for each in self._settings.models]
-
-    @cached_property
-    def _shared(self) -> Shared:
-        if self._settings.idempotency.store == "memory":  # where transactions make room
-            blobs: Blobs = MemoryBlobs(max_bytes=LISTS_BYTES, clock=self._clock)
-        else:
-            blobs = Prefixed(self._blobs, "l:")
-        return Shared(
-            blobs,
-            self._guards[shared.GUARD],
-            most=self._settings.max_list_entries,
-            now_us=self._now_us,
-            clock=self._clock,
-        )
-
-    @cached_property
-    def _labels(self) -> Labels:
-        keep_s = self._settings.idempotency.ttl_s
-        return Labels(Prefixed(self._blobs, "o:"), self._guards[outcomes.GUARD], keep_s=keep_s)
-
-    @cached_property
-    def _assessments(self) -> Assessments:
-        return Assessments(
-            Prefixed(self._blobs, "t:"),
-            self._settings.idempotency,
-            reads=self._guards[assessments.GUARD],
-            writes=self._guards[f"{assessments.GUARD}_write"],
-        )
 
     @cached_property
     def _happenings(self) -> Happenings:
@@ -282,61 +236,22 @@ class FraudAssembly:
             deadline_s=settings.deadline_ms / 1000,
             bounds_s=self._bounds_s,
             clock=self._clock,
-            now_us=self._now_us,
+            now_us=_now_us,
         )
 
     @cached_property
     def _alerting(self) -> Alerting:
-        return Alerting(self._settings.alerts, self._routes(), clock=self._clock)
-
-    def _routes(self) -> dict[str, Route]:
-        alerts, routes = self._settings.alerts, dict[str, Route]()
-        if alerts.log.enabled:
-            routes["log"] = Route(LogSink(), alerts.log)
-        if alerts.file is not None:
-            routes["file"] = Route(FileSink(alerts.file.path), alerts.file)
-        if alerts.webhook is not None:
-            routes["webhook"] = Route(WebhookSink(alerts.webhook), alerts.webhook)
-        if alerts.redis is not None:
-            from inferd.cache.redis_streams import RedisSink
-
-            assert self._redis is not None, "the configuration says so"
-            sink = RedisSink(
-                self._redis,
-                stream=alerts.redis.stream,
-                remember_s=alerts.redis.remember_s,
-                max_entries=alerts.redis.max_entries,
-                timeout_s=alerts.redis.timeout_ms / 1000,
-            )
-            routes["redis"] = Route(sink, alerts.redis)
-        return routes
-
-    @cached_property
-    def _blobs(self) -> Blobs:
-        settings = self._settings.idempotency
-        if settings.store == "sqlite":
-            from inferd.cache.sqlite_blobs import SqliteBlobs
-
-            file = SqliteBlobs(settings.sqlite_path, wall_clock=WALL_CLOCK, sizes=_sizes())
-            self._closing.push_async_callback(file.close)
-            return file
-        if settings.store == "redis":
-            from inferd.cache.redis_blobs import RedisBlobs
-
-            assert self._redis is not None, "the configuration says so"
-            blobs = RedisBlobs(self._redis, prefix=settings.key_prefix, sizes=_sizes())
-            self._closing.push_async_callback(blobs.close)
-            return blobs
-        return MemoryBlobs(max_bytes=settings.memory_bytes, clock=self._clock)
+        return Alerting(
+            self._settings.alerts,
+            alert_routes(self._settings.alerts, self._redis),
+            clock=self._clock,
+        )
 
     def _standing(self, taken: Taken) -> Standing:
-        now_us, there = self._now_us(), self._shared
+        now_us, there = _now_us(), self._stores.shared
         return Standing(
             there.lists.facts(taken.entities, now_us), there.snoozes.of(taken.entities, now_us)
         )
-
-    def _now_us(self) -> int:
-        return round(WALL_CLOCK() * US)
 
 
 class _AuditMetrics(Collector):
@@ -351,8 +266,8 @@ class _AuditMetrics(Collector):
             yield from self._assembly.audit_metrics.collect()
 
 
-def _sizes() -> Histogram:
-    return Histogram(ROWS)
+def _now_us() -> int:
+    return round(WALL_CLOCK() * US)
 
 
 def _text(path: Path) -> str:

@@ -75,6 +75,8 @@ class Shared:
         self._clock = clock
         self._there = Document()
         self._stamp = 0
+        #: Whether it was told that the store cannot be read.
+        self._away = False
 
     async def add(
         self, call: Call, deadline: Deadline, entries: Sequence[tuple[Listed, int]]
@@ -116,17 +118,20 @@ class Shared:
 
     async def follow(self, every_s: float) -> None:
         """Take over what other servers change, for ever."""
-        told = False
         while True:
-            now = self._clock()
-            try:
-                await self.look(Call(LOOK, arrived=now), Deadline(now + 1.0))
-                told = False
-            except InferdError as error:
-                if not told:
-                    log.warning("lists are as they were: %s", error)
-                told = True
             await asyncio.sleep(every_s)
+            await self.try_to_look()
+
+    async def try_to_look(self) -> None:
+        """Take over what other servers changed, if the store can be read within a second."""
+        now = self._clock()
+        try:
+            await self.look(Call(LOOK, arrived=now), Deadline(now + 1.0))
+            self._away = False
+        except InferdError as error:
+            if not self._away:
+                log.warning("lists are as they were: %s", error)
+            self._away = True
 
     async def look(self, call: Call, deadline: Deadline) -> None:
         """Take over what other servers changed. Raises what keeps the store from being read."""
