@@ -38,6 +38,7 @@ from inferd.telemetry.caches import CacheMetrics, TrackingMetrics
 from inferd.telemetry.features import ROWS, EventMetrics, FeatureMetrics
 from inferd.telemetry.precompute import PrecomputeMetrics
 from inferd.telemetry.statistics import Histogram
+from inferd.telemetry.tables import TableMetrics
 
 if TYPE_CHECKING:  # it takes a while to import, and many servers have none
     from inferd.cache.connection import Redis
@@ -106,13 +107,16 @@ class FeatureAssembly:
         stored, aggregator = self._stored(), self._aggregator()
         kinds: dict[str, Views] = {"stored": stored, "aggregated": aggregator}
         online = OnlineFeatures(kinds, stored.statistics, now_us=stored.now_us)
-        views = kinds["computed"] = self._computed(online)
+        tables = Tables(self._declared, toolbox=self._toolbox, redis=self._redis)
+        self._closing.push_async_callback(tables.close)
+        views = kinds["computed"] = self._computed(online, tables)
         ahead = self._cached(views, busy)
         metrics: list[Collector] = [
             FeatureMetrics(stored, self._sizes, near=self._near),
             CacheMetrics([*self._caches.values()]),
             PrecomputeMetrics(ahead),
             EventMetrics(aggregator),
+            TableMetrics(tables),
         ]
         if self._tracking is not None:
             metrics.append(TrackingMetrics(self._tracking))
@@ -154,12 +158,10 @@ class FeatureAssembly:
         self._closing.push_async_callback(aggregator.close)
         return aggregator
 
-    def _computed(self, online: OnlineFeatures) -> ComputedViews:
-        looked_up = Tables(self._declared, toolbox=self._toolbox, redis=self._redis)
-        self._closing.push_async_callback(looked_up.close)
+    def _computed(self, online: OnlineFeatures, tables: Tables) -> ComputedViews:
         engine = Engine(
             self._declared.plan,
-            looked_up.sources,
+            tables.sources,
             online.read,
             max_latency_s=self._settings.compute_timeout_ms / 1000,
             clock=self._clock,

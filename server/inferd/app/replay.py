@@ -149,7 +149,8 @@ class Replay:
             )
         entity_id = any_id(selection.parts[0].view, ask.id, field="ask.id")
         said = self._translator.given(ask.request, field="ask.request")
-        found = self._history.ask(selection.lookups([entity_id], None, said), ask.at_us)
+        lookups = selection.lookups([entity_id], None, said)
+        found = self._history.ask(lookups, ask.at_us, field="ask.at_us")
         rows = [each.values for each in found]
         self.counts["questions"] += 1
         return Vector(

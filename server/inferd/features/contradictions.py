@@ -21,6 +21,10 @@ def contradictions(declared: "Declaration") -> Iterable[str]:
     yield from _miscounted("views", [each.name for each in declared.views])
     yield from _repeated("events", [each.name for each in declared.events])
     yield from _repeated("tables", [each.name for each in declared.tables])
+    for table in declared.tables:
+        yield from _repeated(f"tables.{table.name}.columns", [each.name for each in table.columns])
+        if table.key.type.length:
+            yield f"tables.{table.name}.key.type: a list is no key"
     for event in declared.events:
         yield from _miscounted(f"events.{event.name}.fields", [each.name for each in event.fields])
     said: dict[str, Kind] = {}

@@ -87,7 +87,7 @@ class Work:
     @property
     def hopeless(self) -> bool:
         """Whether something required can come no more."""
-        return self.lookup.view.has_required and any(self._lacking())
+        return any(self._lacking())
 
     def found(self, now_us: int) -> Found:
         """Return what is known; where it is not known yet, a default stands in.
@@ -118,6 +118,8 @@ class Work:
 
     def _lacking(self) -> Iterator[Status]:
         """Return why what is required is not there, where it can come no more."""
+        if not self.lookup.view.has_required:
+            return
         features = self.lookup.view.features
         for place, value in zip(self.lookup.places, self._outputs(), strict=True):
             if value is not None and value.value is None and features[place].required:

@@ -28,6 +28,7 @@ from support.computing import (
     looked_up,
     named,
 )
+from support.garbage import garbage_left_by
 
 PRESENT, MISSING, TIMED_OUT = Status.PRESENT, Status.MISSING, Status.TIMED_OUT
 
@@ -257,6 +258,27 @@ async def test_an_entity_without_a_required_feature_does_not_end_the_wait_for_ot
     assert lacking.lacking == ["risk:a"]
 
 
+async def test_what_is_given_up_for_one_entity_is_looked_up_for_another_that_comes_later() -> None:
+    features = [
+        looked_up("some", "a", required=True),
+        looked_up("keys", "b"),
+        looked_up("shared", "c", key="request.other"),
+        looked_up("shared", "d", key="risk.b"),
+    ]
+    names = ("some", "keys", "shared")
+    computing = Computing(
+        declared(features, tables=map(a_table, names), request=[a_column("other")]),
+        {"some": SlowTable(0.001, only=[]), "keys": SlowTable(0.002), "shared": SlowTable(0.01)},
+    )
+
+    _, late = await computing.fetch(
+        computing.lookup("a", "c", id=8, given={"other": 70}), computing.lookup("b", "d", id=7)
+    )
+
+    assert named(late)["d"] == Value(700, PRESENT, EVENT_US, "computed")
+    assert computing.clock() == pytest.approx(0.012)
+
+
 async def test_a_required_feature_that_is_not_read_has_nothing_looked_up() -> None:
     slow = SlowTable(0.01)
     features = [log_of("a", "user.age", required=True), looked_up("slow", "b")]
@@ -267,6 +289,24 @@ async def test_a_required_feature_that_is_not_read_has_nothing_looked_up() -> No
 
     assert slow.asked == []
     assert found.lacking == ["risk:a"]
+
+
+async def test_who_computes_for_many_lets_others_have_their_turn() -> None:
+    turns = 0
+
+    async def another() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    computing = Computing(declared([log_of("a", "user.age")]))
+    other = asyncio.create_task(another())
+
+    await computing.fetch(*(computing.lookup(id=id) for id in range(200)))
+
+    other.cancel()
+    assert turns >= 3
 
 
 async def test_a_caller_who_leaves_leaves_nothing_behind() -> None:
@@ -369,3 +409,16 @@ async def test_without_a_key_nothing_is_looked_up() -> None:
 
     assert values["a"].status is Status.EXPIRED
     assert table.asked == []
+
+
+async def test_a_failing_table_leaves_no_garbage() -> None:
+    computing = Computing(
+        declared([looked_up("t", "a"), looked_up("u", "b")], tables=[a_table("t"), a_table("u")]),
+        {"t": failing(), "u": SlowTable(0.1)},
+    )
+
+    async def act() -> None:
+        await computing.get()
+        await asyncio.sleep(0.001)
+
+    assert await garbage_left_by(act) == 0

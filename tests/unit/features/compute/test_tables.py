@@ -352,3 +352,12 @@ async def test_a_table_in_redis_needs_a_redis() -> None:
         "tables.t.redis_hash: the configuration has no redis.url",
         "tables.u.function: json:no: module 'json' has no attribute 'no'",
     )
+
+
+async def test_a_list_is_no_key_and_a_column_is_declared_once() -> None:
+    table = a_table("t", a_column("x"), a_column("x"), key="float_list[2]")
+
+    assert refusal(table) == (
+        "tables.t.columns.x: declared 2 times",
+        "tables.t.key.type: a list is no key",
+    )
