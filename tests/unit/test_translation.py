@@ -1,5 +1,6 @@
 """What an event of a stream means by what is declared: what is recorded of it, and of whom."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,15 +108,15 @@ def test_what_is_computed_with_is_in_the_data(translator: Translator) -> None:
 
 def test_what_is_wrong_is_named(translator: Translator, definitions: Definitions) -> None:
     views = definitions.views
-
-    for field, wrong in {
+    cases: dict[str, Callable[[], object]] = {
         "user_id": lambda: translator.streamed(an_event(user="u7")),
         "data.token": lambda: translator.streamed(an_event(token="%")),
         "data.merchant": lambda: translator.entity_id(views["takings"], an_event()),
         "data.payer": lambda: translator.entity_id(views["spending"], an_event(payer=1.5)),
         "data.amount": lambda: translator.said(an_event(amount="much")),
         "features[1]": lambda: selected(definitions, ["profile:age", "profil:age"]),
-    }.items():
+    }
+    for field, wrong in cases.items():
         with pytest.raises(InvalidRequest) as caught:
             wrong()
         assert [each.field for each in caught.value.violations] == [field]

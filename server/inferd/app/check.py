@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Iterator
 
-from inferd.app import features
+from inferd.app import features, stream
 from inferd.app.build import build, loader
+from inferd.app.settings import ConfigError
 from inferd.config import Config
 from inferd.errors import LoadFailed
 from inferd.inference.loading import Loader, Source
@@ -24,6 +25,8 @@ def check(config: Config) -> Iterator[Result]:
     Raises `LoadFailed` when a repository cannot be read, and `ConfigError` for wrong definitions
     and for what is configured for services, methods and stages that there are not.
     """
+    if config.stream.routes and (wrong := [*stream.unfit(config)]):
+        raise ConfigError(wrong)
     if (declared := features.definitions(config.features)) is not None:
         yield f"features ({', '.join(declared.views)})", ""
     asyncio.run(_build(config))

@@ -5,8 +5,8 @@
                "fields": {"user": 7, "amount": 9.5}}}
     {"ask": {"entity": "user", "id": 7, "at_us": 1700000002000000, "request": {"basket": 3}}}
 
-An event of a stream (`inferd.streaming.events`) is a line, too. One is refused where the server
-would have refused it, and one that is older than what came before by more than the slack.
+An event of a stream (`inferd.streaming.events`) is a line, too. A line is refused where the server
+would have refused what it says, and where it is older than what came before by more than the slack.
 """
 
 from collections import Counter
