@@ -47,8 +47,12 @@ def configured(directory: Path, definitions: Mapping[str, Any] = DEFINITIONS) ->
 
 
 def in_redis(redis: RedisServer) -> dict[str, str]:
-    """Return the environment of a server that keeps its features there."""
-    return {"INFERD__FEATURES__STORE": "redis", "INFERD__REDIS__URL": redis.url}
+    """Return the environment of a server that keeps its features there, and nowhere else."""
+    return {
+        "INFERD__FEATURES__STORE": "redis",
+        "INFERD__FEATURES__NEAR__ENABLED": "false",
+        "INFERD__REDIS__URL": redis.url,
+    }
 
 
 def a_server(
@@ -621,7 +625,9 @@ def test_what_is_declared_well_is_ready(
 
     assert main(["check", "--config", str(ROOT / "examples" / "features" / "config.yaml")]) == 0
 
-    assert "features (profile, activity, listing): ready to serve" in capsys.readouterr().out
+    assert "features (profile, activity, listing, spending, risk, segment): ready to serve" in (
+        capsys.readouterr().out
+    )
 
 
 @needs_envoy

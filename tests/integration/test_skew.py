@@ -17,6 +17,7 @@ from inferd.app import feature_parts, main
 from inferd.app.features import definitions
 from inferd.app.stream_features import StreamFeatures
 from inferd.call import Call
+from inferd.config import Postgres
 from inferd.config.faults import Faults
 from inferd.config.features import Features as Settings
 from inferd.config.resilience import Resilience
@@ -189,7 +190,9 @@ def _features(clock: Callable[[], float]) -> feature_parts.Features:
     assert declared is not None
     faults = FaultPoints(Faults(), clock)
     toolbox = Toolbox(Resilience(), faults, histogram=_Ignoring, clock=clock)
-    assembly = feature_parts.FeatureAssembly(settings, declared, None, toolbox, clock)
+    assembly = feature_parts.FeatureAssembly(
+        settings, declared, None, Postgres(), toolbox, clock=clock
+    )
     return assembly.made(lambda: 0.0)
 
 
