@@ -143,6 +143,7 @@ async def test_a_state_with_a_stamp_that_cannot_be_is_begun_anew(
         await desk.record(desk.payment(1, id="lost"))
         connected = plain(redis_server)
         blob = await connected.get(key)
+        assert isinstance(blob, bytes)
         await connected.set(key, HEAD + stamp.to_bytes(8) + blob[STAMPED:])
         await close(connected)
     async with over_redis(redis_server.url) as desk:

@@ -618,6 +618,22 @@ def test_what_is_declared_wrong_is_told_with_its_path(
     assert f"definitions.yaml: {what}" in capsys.readouterr().err
 
 
+def test_what_looks_up_what_is_not_there_is_not_called_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    column = {"name": "x", "type": "int64"}
+    table = {"name": "lost", "file": "lost.csv", "key": column, "columns": [column]}
+    for name, value in configured(tmp_path, {**DEFINITIONS, "tables": [table]}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INFERD__SERVER__TRANSPORT", "grpcio")
+
+    assert main(["check", "--repository", str(tmp_path)]) == 2
+
+    said = capsys.readouterr()
+    assert "tables.lost.file" in said.err
+    assert "ready" not in said.out
+
+
 def test_what_is_declared_well_is_ready(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

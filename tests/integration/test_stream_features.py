@@ -4,12 +4,18 @@ import json
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
+from inferd.app.stream_features import StreamFeatures
+from inferd.errors import InvalidRequest
+from inferd.features.definitions import Definitions
 from support.server import STOP_S
 from support.stream_process import ROUTE, streaming, write_config
 
+FEATURES = [{"name": "age", "type": "int64"}, {"name": "country", "type": "string"}]
 DECLARED = {
     "entities": [{"name": "user", "id": "string"}],
     "events": [
@@ -31,6 +37,17 @@ DECLARED = {
         }
     ],
 }
+
+
+def test_a_feature_that_is_no_number_is_told_before_there_are_events() -> None:
+    parts: Any = None
+    views = [{"name": "profile", "entity": "user", "features": FEATURES}]
+    declared = Definitions.read({"entities": DECLARED["entities"], "views": views})
+    features = StreamFeatures(declared, parts, parts)
+
+    features.check(["profile:age"])
+    with pytest.raises(InvalidRequest, match="profile:country is string, and no number"):
+        features.check(["profile:age", "profile:country"])
 
 
 def test_each_event_counts_itself_and_those_of_its_user_before(tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ def check(config: Config) -> Iterator[Result]:
     """
     if config.stream.routes and (wrong := [*stream.unfit(config)]):
         raise ConfigError(wrong)
-    if (declared := features.definitions(config.features)) is not None:
-        yield f"features ({', '.join(declared.views)})", ""
+    declared = features.definitions(config.features)
     asyncio.run(_build(config))
+    if declared is not None:
+        yield f"features ({', '.join(declared.views)})", ""
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
     loading = loader(config)
     for files in snapshot.models.values():

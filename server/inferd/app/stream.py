@@ -102,13 +102,34 @@ async def _stream(config: Config, logs: Logs, say: Say) -> None:
             failed = await loaded(parts, stop)
             if failed and config.repository.strict:
                 raise LoadFailed("\n".join(failed))
-            pipeline = _pipeline(config, parts, statistics, opened)
+            predictor = await _predictor(config, parts)
+            pipeline = _pipeline(config, parts, predictor, statistics, opened)
             _heed_signals(pipeline, stop)
             if not stop.received:
                 say(_announcement(config, http_port))
                 gc.freeze()
                 await pipeline.run()
     log.info("stopped")
+
+
+async def _predictor(config: Config, parts: Parts) -> Predictor:
+    """Return what asks the models. Raises `ConfigError` naming routes that do not fit theirs.
+
+    A model that is not there may come: then it is only said.
+    """
+    predictor = Predictor(parts.models, clock)
+    wrong = []
+    for name, route in config.stream.routes.items():
+        try:
+            if route.model:
+                await predictor.check(route)
+        except InvalidRequest as error:
+            wrong.append(f"stream.routes.{name}: {error}")
+        except InferdError as error:
+            log.warning("stream.routes.%s.model: %s", name, error)
+    if wrong:
+        raise ConfigError(wrong)
+    return predictor
 
 
 def _features(config: Config, parts: Parts) -> Features | None:
@@ -140,6 +161,7 @@ def _heed_signals(pipeline: Pipeline, stop: StopSignal) -> None:
 def _pipeline(
     config: Config,
     parts: Parts,
+    predictor: Predictor,
     statistics: StreamStatistics,
     opened: AsyncExitStack,
 ) -> Pipeline:
@@ -156,7 +178,7 @@ def _pipeline(
         opened.push_async_callback(each.close)
     stages = Stages(
         stream,
-        Predictor(parts.models, clock),
+        predictor,
         _features(config, parts),
         clock=clock,
         wall_clock=WALL_CLOCK,

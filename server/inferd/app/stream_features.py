@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 from inferd.app.translation import Translator, selected
 from inferd.call import Call
 from inferd.deadline import Deadline
+from inferd.errors import InvalidRequest
 from inferd.features.aggregates.aggregator import Aggregator
 from inferd.features.definitions import Definitions
 from inferd.features.online import OnlineFeatures
@@ -13,6 +14,9 @@ from inferd.streaming.events import Event
 
 KEPT = 1024
 """Lists of names. There is one for each route."""
+
+NUMBERS = frozenset({"int64", "float64", "bool"})
+"""The types of features that an input tensor may be made of."""
 
 
 class StreamFeatures:
@@ -27,8 +31,13 @@ class StreamFeatures:
         self._selected = lru_cache(maxsize=KEPT)(partial(selected, definitions))
 
     def check(self, names: Sequence[str]) -> None:
-        """Raise `InvalidRequest` unless there are all of these."""
-        self._selected(tuple(names))
+        """Raise `InvalidRequest` unless there are all of these, and they are numbers."""
+        for each in self._selected(tuple(names)):
+            for column in each.columns:
+                if column.feature.type.name not in NUMBERS:
+                    raise InvalidRequest(
+                        f"{column.name} is {column.feature.type}, and no number", field=column.name
+                    )
 
     async def record(self, call: Call, deadline: Deadline, event: Event) -> None:
         """Add an event to what is aggregated of those it is about, if anything is."""

@@ -14,6 +14,7 @@ from inferd.call import Call
 from inferd.config.stream import Route as Settings
 from inferd.deadline import Clock, Deadline
 from inferd.errors import InvalidRequest, ModelFailed
+from inferd.inference.checks import check_arrays, check_output_names
 from inferd.inference.direct import ask
 from inferd.inference.models import Models
 from inferd.inference.version import ModelVersion
@@ -35,6 +36,17 @@ class Predictor:
     def __init__(self, models: Models, clock: Clock) -> None:
         self._models = models
         self._clock = clock
+
+    async def check(self, route: Settings) -> None:
+        """Raise unless a route's model takes what the route gives it, and says what it asks for.
+
+        Raises `InvalidRequest` for what does not fit, and what `Models.get` raises.
+        """
+        version = await self._models.get(route.model, route.version)
+        numbers = {tensor: [0.0] * len(fields) for tensor, fields in route.inputs.items()}
+        check_arrays(version.signature, version.name, _arrays(version, numbers))
+        told = [name for name in (route.prediction, route.confidence) if name]
+        check_output_names(version.signature, version.name, told)
 
     async def predict(
         self,

@@ -53,14 +53,15 @@ def test_what_is_declared_is_found_by_name() -> None:
         ("[0, 1]", "[0, .nan]", "features.taste: default: expected a finite float64, got nan"),
         ("ttl_s: 60", "ttl_s: 0", "views.profile.ttl_s: .*greater than 0, got 0"),
         ("ttl_s: 60", "ttl_s: .inf", "views.profile.ttl_s: .*finite"),
-        ("ttl_s: 60", "ttl: 60", "views.profile.ttl: no such key"),
+        ("ttl_s: 60", "ttl: 60", "views.profile.ttl: no such key; did you mean ttl_s"),
+        ("default: 30", "defualt: 30", "age.defualt: no such key; did you mean default"),
         ("version: 2", "version: two", "views.profile.version: .*valid integer"),
         ("entity: user", "entity: usr", "views.profile.entity: .*'usr'; did you mean user"),
         ("name: age", "name: Age", "views.profile.features.Age.name: .*pattern"),
         ("name: age", "name: taste", "views.profile.features.taste: declared 2 times"),
         ("name: item", "name: user", "entities.user: declared 2 times"),
         ("id: int64", "id: float", "entities.user.id: .*'string' or 'int64'"),
-        ("name: age, ", "", r"views.profile.features.0.name: Field required"),
+        ("name: age, ", "", r"views.profile.features.0.name: it is required"),
     ],
 )
 def test_a_mistake_is_named_with_its_path(before: str, after: str, message: str) -> None:
@@ -108,6 +109,27 @@ def test_an_id_is_of_its_type(given: Any) -> None:
     assert view.id_of(-(2**63), field="id") == -(2**63)
     with pytest.raises(InvalidRequest, match="ids of entity user are int64"):
         view.id_of(given, field="id")
+
+
+def test_a_feature_that_is_named_as_in_a_definition_is_told_its_other_name() -> None:
+    with pytest.raises(InvalidRequest, match=r"no view 'profile.age'; here it is profile:age"):
+        definitions().view("profile.age", field="features")
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        ({"function": "log1q", "of": "a.b"}, "transform: function: .*'log1q'; did you mean log1p"),
+        ({"of": "a.b"}, "transform: function: it is required"),
+        ({"function": "hash", "of": "a.b"}, "ratio.transform.buckets: it is required"),
+        ({"function": "log1p", "off": "a.b"}, "transform.off: no such key; did you mean of"),
+    ],
+)
+def test_what_is_wrong_with_a_transform_is_told(transform: Any, message: str) -> None:
+    ratio = {"name": "ratio", "type": "float64", "transform": transform}
+
+    with pytest.raises(DeclarationError, match=message):
+        Definitions.read({**NOTHING, "views": [{"name": "v", "entity": "e", "features": [ratio]}]})
 
 
 @pytest.mark.parametrize("given", ["", "x" * 513, "ü" * 257, "\ud800", 1])
