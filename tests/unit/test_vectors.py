@@ -198,6 +198,8 @@ def test_events_of_a_stream_are_events_too(
         (a_question(2, wort=1), "ask.request.wort: nothing is computed with 'wort'; did you mean"),
         ({"id": "s1", "event_type": "payment"}, "the event is no event"),
         ({"fact": 1}, "a line is a row, an event, or a question (ask)"),
+        (a_row(1) | a_payment(1), "a line is a row, an event, or a question (ask), not row and ev"),
+        (a_question(2) | {"event_type": "payment"}, "(ask), not ask and event_type"),
         ("{", "Input data was truncated"),
     ],
 )
@@ -224,6 +226,7 @@ def test_what_is_wrong_is_told_with_its_line_and_field_and_nothing_is_written(
         ("profil", "there is no view 'profil'; did you mean profile?"),
         ("profile:county", "view profile has no feature 'county'"),
         ("profile,profile:country", "profile:country is asked for twice"),
+        ("profile,", "there is no view ''"),
         ("elsewhere", "view elsewhere needs what tables said that are no files"),
     ],
 )
@@ -233,6 +236,47 @@ def test_features_that_cannot_be_told_are_refused_before_anything_is_read(
     assert files.run(["{"], features) == 2
 
     assert says in capsys.readouterr().err
+
+
+def test_events_of_a_type_that_is_known_nowhere_are_told_at_the_end(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    route = {"model": "m", "inputs": {"x": ["data.amount"]}}
+    declared = {"definitions": "definitions.yaml"}
+    config = {"features": declared, "stream": {"routes": {"page_view": route}}}
+    (files.directory / "config.yaml").write_text(json.dumps(config))
+    event = {"id": "s1", "timestamp": "2025-10-09T08:54:00Z", "data": {}}
+    types = ["paymnt", "page_view", "zz\x1b[2J", "paymnt"]
+
+    lines = [{**event, "event_type": type} for type in types]
+    assert files.run([*lines, a_question(1)], "profile") == 0
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(
+        "log.jsonl: events of type 'paymnt' are not declared, 2 left out; did you mean payment?"
+    )
+    assert "events of type 'zz\\x1b[2J' are not declared, 1 left out" in second
+
+
+def test_a_file_that_is_no_table_and_no_lines_is_refused_before_anything_is_read(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = files.directory / "out.parquet"
+
+    assert files.run(["{"], "profile", "--out", str(out)) == 2
+
+    assert capsys.readouterr().err == (
+        "inferd: --out: a file is .csv or .jsonl, got 'out.parquet'\n"
+    )
+
+
+def test_there_may_be_spaces_between_features(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert files.run([a_question(1)], " profile:country, spending:spent ") == 0
+
+    (told,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [*told["values"]] == ["profile:country", "spending:spent"]
 
 
 def test_more_may_come_late_if_that_is_said(

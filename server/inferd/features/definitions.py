@@ -76,7 +76,7 @@ class View:
                 return given
         elif isinstance(given, str) and 0 < _size(given) <= MAX_ID_BYTES:
             return given
-        expected = "int64" if self.entity.id == "int64" else f"string of 1 to {MAX_ID_BYTES} bytes"
+        expected = "int64" if self.entity.id == "int64" else f"strings of 1 to {MAX_ID_BYTES} bytes"
         raise InvalidRequest(
             f"ids of entity {self.entity.name} are {expected}, not {given!r:.80}", field=field
         )

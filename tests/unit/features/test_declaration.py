@@ -85,6 +85,20 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(refused.value.problems) == 2
 
 
+@pytest.mark.parametrize("by", ["", "by: payer, "])
+def test_a_view_of_events_that_are_not_named_is_told_once(by: str) -> None:
+    count = "type: int64, aggregate: {function: count, window: 1h}"
+    features = f"[{{name: n, {count}}}, {{name: m, {count}}}]"
+    declared = f"entities: [{{name: e}}]\nviews: [{{name: v, entity: e, {by}features: {features}}}]"
+
+    with pytest.raises(DeclarationError) as refused:
+        definitions(declared)
+
+    assert refused.value.problems == (
+        "views.v.events: it is missing, and says of what n, m are aggregates",
+    )
+
+
 def test_whoever_asks_for_what_is_not_there_is_told_what_they_may_mean() -> None:
     it = definitions()
     profile = it.view("profile", field="v")
@@ -137,5 +151,5 @@ def test_a_text_that_is_an_id_is_neither_empty_nor_long(given: Any) -> None:
     view = definitions(SOUND.replace("id: int64", "id: string")).view("profile", field="v")
 
     assert view.id_of("ü" * 256, field="id")
-    with pytest.raises(InvalidRequest, match="string of 1 to 512 bytes"):
+    with pytest.raises(InvalidRequest, match="ids of entity user are strings of 1 to 512 bytes"):
         view.id_of(given, field="id")
