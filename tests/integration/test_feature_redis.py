@@ -9,11 +9,13 @@ import pytest
 from redis.asyncio import Redis
 
 from inferd import config
-from inferd.cache.blobs import Written
+from inferd.cache.blobs import HEAD, LATEST_STAMP, STAMPED, Written
 from inferd.cache.connection import client, close
 from inferd.config.resilience import Breaker, Hedge
+from inferd.features.aggregates.backlog import Recorded
 from inferd.features.store import READS
 from inferd.features.values import Status
+from support.aggregates import over_redis
 from support.feature_stores import AMPLE_S, PREFIX, in_redis
 from support.redis import RedisServer
 
@@ -130,6 +132,25 @@ async def test_a_key_of_another_type_is_missing_and_overwritten(redis_server: Re
         assert (await store.read("profile", 1))["age"].status is Status.MISSING
         assert await store.set("profile", 1, age=7) is Written.STORED
         assert (await store.read("profile", 1))["age"].value == 7
+
+
+@pytest.mark.parametrize("stamp", [LATEST_STAMP, 2**64 - 1])
+async def test_a_state_with_a_stamp_that_cannot_be_is_begun_anew(
+    redis_server: RedisServer, stamp: int
+) -> None:
+    key = f"{PREFIX}spending:1:1"
+    async with over_redis(redis_server.url) as desk:
+        await desk.record(desk.payment(1, id="lost"))
+        connected = plain(redis_server)
+        blob = await connected.get(key)
+        assert isinstance(blob, bytes)
+        await connected.set(key, HEAD + stamp.to_bytes(8) + blob[STAMPED:])
+        await close(connected)
+    async with over_redis(redis_server.url) as desk:
+        assert await desk.value("spending", 1, "payments_1h") == -1
+        assert await desk.record(desk.payment(1), desk.payment(2)) == [Recorded.ADDED] * 2
+        assert await desk.value("spending", 1, "payments_1h") == 1
+        assert desk.aggregator.states.corrupt["spending"] > 0
 
 
 async def test_two_servers_that_write_at_once_agree_on_the_newest(

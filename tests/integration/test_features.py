@@ -47,8 +47,12 @@ def configured(directory: Path, definitions: Mapping[str, Any] = DEFINITIONS) ->
 
 
 def in_redis(redis: RedisServer) -> dict[str, str]:
-    """Return the environment of a server that keeps its features there."""
-    return {"INFERD__FEATURES__STORE": "redis", "INFERD__REDIS__URL": redis.url}
+    """Return the environment of a server that keeps its features there, and nowhere else."""
+    return {
+        "INFERD__FEATURES__STORE": "redis",
+        "INFERD__FEATURES__NEAR__ENABLED": "false",
+        "INFERD__REDIS__URL": redis.url,
+    }
 
 
 def a_server(
@@ -614,6 +618,22 @@ def test_what_is_declared_wrong_is_told_with_its_path(
     assert f"definitions.yaml: {what}" in capsys.readouterr().err
 
 
+def test_what_looks_up_what_is_not_there_is_not_called_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    column = {"name": "x", "type": "int64"}
+    table = {"name": "lost", "file": "lost.csv", "key": column, "columns": [column]}
+    for name, value in configured(tmp_path, {**DEFINITIONS, "tables": [table]}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INFERD__SERVER__TRANSPORT", "grpcio")
+
+    assert main(["check", "--repository", str(tmp_path)]) == 2
+
+    said = capsys.readouterr()
+    assert "tables.lost.file" in said.err
+    assert "ready" not in said.out
+
+
 def test_what_is_declared_well_is_ready(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -621,7 +641,9 @@ def test_what_is_declared_well_is_ready(
 
     assert main(["check", "--config", str(ROOT / "examples" / "features" / "config.yaml")]) == 0
 
-    assert "features (profile, activity, listing): ready to serve" in capsys.readouterr().out
+    assert "features (profile, activity, listing, spending, risk, segment): ready to serve" in (
+        capsys.readouterr().out
+    )
 
 
 @needs_envoy

@@ -2,14 +2,26 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import yaml
 
+from inferd.app.stream_features import StreamFeatures, problems
+from inferd.call import Call
+from inferd.config.stream import Route
+from inferd.deadline import Deadline
+from inferd.features.definitions import Definitions
+from inferd.features.values import Lookup
+from inferd.streaming.events import Event
 from support.server import STOP_S
 from support.stream_process import ROUTE, streaming, write_config
 
+FEATURES = [{"name": "age", "type": "int64"}, {"name": "country", "type": "string"}]
 DECLARED = {
     "entities": [{"name": "user", "id": "string"}],
     "events": [
@@ -31,6 +43,57 @@ DECLARED = {
         }
     ],
 }
+
+
+def test_a_feature_that_is_no_number_or_not_there_is_told_before_there_are_events() -> None:
+    views = [{"name": "profile", "entity": "user", "features": FEATURES}]
+    declared = Definitions.read({"entities": DECLARED["entities"], "views": views})
+    routes = {
+        name: Route.model_validate({"model": "m", "inputs": {"x": ["profile:age", path]}})
+        for name, path in [("a", "data.x"), ("b", "profile:country"), ("c", "profil:age")]
+    }
+
+    assert [*problems(declared, routes)] == [
+        "stream.routes.b.inputs: profile:country is string, and no number",
+        "stream.routes.c.inputs: there is no view 'profil'; did you mean profile?",
+    ]
+
+
+class Answering:
+    """Features whose value is their entity's id, and none is anything else."""
+
+    async def get(self, call: Any, deadline: Any, lookups: Sequence[Lookup]) -> list[Any]:
+        del call, deadline
+        return [
+            SimpleNamespace(values=[SimpleNamespace(value=each.entity_id)] * len(each.places))
+            for each in lookups
+        ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_each_view_is_read_for_whom_it_would_be_recorded_in_whatever_order(
+    order: Sequence[int],
+) -> None:
+    amount = {"name": "n", "type": "int64", "aggregate": {"function": "count", "window": "1h"}}
+    ids = ({"name": name, "type": "string"} for name in ("payer", "payee"))
+    views = [
+        {"name": "paid", "entity": "user", "events": "pay", "by": "payer", "features": [amount]},
+        {"name": "got", "entity": "user", "events": "pay", "by": "payee", "features": [amount]},
+        {"name": "profile", "entity": "user", "features": [{"name": "age", "type": "int64"}]},
+    ]
+    events = [{"name": "pay", "fields": [*ids]}]
+    declared = Definitions.read(
+        {"entities": DECLARED["entities"], "events": events, "views": views}
+    )
+    parts: Any = Answering()
+    event = Event("e", datetime.now(UTC), "pay", "me", {"payer": "ann", "payee": "bob"})
+    named = [("paid:n", "ann"), ("got:n", "bob"), ("profile:age", "me")]
+
+    told = await StreamFeatures(declared, parts, parts).vector(
+        Call("/t", arrived=0.0), Deadline(1.0), event, [named[place][0] for place in order]
+    )
+
+    assert told == [named[place][1] for place in order]
 
 
 def test_each_event_counts_itself_and_those_of_its_user_before(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from support.server import INFERD, STOP_S
 from support.stream_process import ROUTE, bodies, streaming, until, write_config
 from support.streams import body
 
+FILES = {name: {"kind": "jsonl", "path": f"{name}.jsonl"} for name in ("source", "sink", "letters")}
+
 
 @pytest.fixture
 def client(redis_server: RedisServer) -> Any:
@@ -216,6 +218,10 @@ def test_a_file_is_replayed_into_a_file_and_a_second_time_nothing_is_left_to_do(
         ({}, "redis.url"),
         ({"routes": {"buy": {**ROUTE, "inputs": {"x": ["p:f"]}}}}, "stream.routes.buy.inputs.x.0"),
         ({"predict_ms": 60}, "stream.predict_ms"),
+        (
+            {"routes": {"buy": {**ROUTE, "prediction": "scor"}}, **FILES},
+            "stream.routes.buy: unexpected inference output 'scor'",
+        ),
     ],
 )
 def test_what_must_be_fixed_first_is_named(tmp_path: Path, stream: Any, says: str) -> None:

@@ -150,6 +150,22 @@ async def test_a_redis_that_does_not_answer_is_a_failure_and_nothing_is_lost_whe
         assert sorted(int(each.body) for each in [*held, *found]) == [*range(5)]
 
 
+async def test_a_redis_that_is_gone_is_a_failure_until_it_is_there_again(
+    redis_server: RedisServer,
+) -> None:
+    async with consumers(redis_server) as (redis, consumer):
+        source = consumer("c")
+        redis_server.kill()
+        for _ in range(3):
+            with pytest.raises(DependencyFailed, match="Redis failed"):
+                await source.read(1)
+
+        redis_server.start()
+        await write(redis, 1)
+
+        assert [each.body for each in await until(source, 1)] == [b"0"]
+
+
 async def test_a_redis_that_has_forgotten_everything_gets_its_group_again(
     redis_server: RedisServer,
 ) -> None:

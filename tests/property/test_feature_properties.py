@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from inferd import config
-from inferd.cache.blobs import Blobs, Entry, Written
+from inferd.cache.blobs import EARLIEST_STAMP, LATEST_STAMP, Blobs, Entry, Written
 from inferd.cache.connection import client, close
 from inferd.cache.memory_blobs import MemoryBlobs
+from inferd.cache.postgres_blobs import PostgresBlobs
 from inferd.cache.redis_blobs import RedisBlobs
 from inferd.cache.sqlite_blobs import SqliteBlobs
 from inferd.features.kinds import Kind
 from inferd.features.rows import Codec
 from support.feature_stores import WallClock, a_histogram
+from support.postgres import PostgresServer, a_postgres
 from support.redis import RedisServer
 
 STAMP = 2**40
@@ -109,12 +111,21 @@ def test_redis_keeps_what_the_model_keeps(redis_server: RedisServer) -> None:
     each_keeps(opened)
 
 
+def test_postgres_keeps_what_the_model_keeps(postgres_server: PostgresServer) -> None:
+    @asynccontextmanager
+    async def opened(number: int) -> AsyncIterator[Blobs]:
+        settings, prefix = a_postgres(postgres_server), f"model {number}:"
+        yield PostgresBlobs(settings, prefix=prefix, sizes=a_histogram())
+
+    each_keeps(opened)
+
+
 @given(data=st.data(), kinds=st.lists(st.sampled_from([*CELLS]), min_size=1, max_size=6))
 def test_every_row_comes_back(data: st.DataObject, kinds: list[str]) -> None:
     codec = Codec([(f"f{place}", Kind.named(kind)) for place, kind in enumerate(kinds)])
     absent = st.sampled_from([None, UNSET])
     cells = tuple(data.draw(absent | CELLS[kind]) for kind in kinds)
-    event_us = data.draw(st.integers(2**32, 2**53))
+    event_us = data.draw(st.integers(EARLIEST_STAMP, LATEST_STAMP - 1))
 
     row = codec.decode(codec.encode(event_us, cells), "here")
 

@@ -10,6 +10,7 @@ from typing import Any
 from inferd import config
 from inferd.cache.blobs import Blobs
 from inferd.cache.connection import client, close
+from inferd.cache.postgres_blobs import PostgresBlobs
 from inferd.cache.redis_blobs import RedisBlobs
 from inferd.cache.sqlite_blobs import SqliteBlobs
 from inferd.call import Call
@@ -22,6 +23,7 @@ from inferd.features.values import Found, Lookup, Value
 from inferd.features.writing import Limits
 from support.feature_stores import AMPLE_S, WallClock, a_histogram, in_
 from support.guards import a_dependency
+from support.postgres import PostgresServer, a_postgres
 
 CALL = Call("/inferd.v1.FeatureService/Record", arrived=0.0)
 MAX_BYTES = 200
@@ -196,6 +198,16 @@ async def over_redis(url: str) -> AsyncIterator[Desk]:
 @asynccontextmanager
 async def over_sqlite(path: Path) -> AsyncIterator[Desk]:
     blobs = SqliteBlobs(path, wall_clock=time.time, sizes=a_histogram())
+    try:
+        async with over(blobs) as desk:
+            yield desk
+    finally:
+        await blobs.close()
+
+
+@asynccontextmanager
+async def over_postgres(postgres: PostgresServer, prefix: str) -> AsyncIterator[Desk]:
+    blobs = PostgresBlobs(a_postgres(postgres), prefix=prefix, sizes=a_histogram())
     try:
         async with over(blobs) as desk:
             yield desk

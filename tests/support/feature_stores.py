@@ -11,6 +11,7 @@ from inferd import config
 from inferd.cache.blobs import Blobs, Written
 from inferd.cache.connection import client, close
 from inferd.cache.memory_blobs import MemoryBlobs
+from inferd.cache.postgres_blobs import PostgresBlobs
 from inferd.cache.redis_blobs import RedisBlobs
 from inferd.cache.sqlite_blobs import SqliteBlobs
 from inferd.call import Call
@@ -28,6 +29,7 @@ from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.features.service import Features
 from inferd.telemetry.statistics import Histogram
+from support.postgres import PostgresServer, a_postgres
 from support.redis import RedisServer
 
 AMPLE_S = 30.0
@@ -210,5 +212,16 @@ async def in_sqlite(path: Path) -> AsyncIterator[Store]:
     blobs = SqliteBlobs(path, wall_clock=wall_clock, sizes=a_histogram())
     try:
         yield a_store(blobs, wall_clock=wall_clock)
+    finally:
+        await blobs.close()
+
+
+@asynccontextmanager
+async def in_postgres(
+    postgres: PostgresServer, prefix: str, **dependency: Any
+) -> AsyncIterator[Store]:
+    blobs = PostgresBlobs(a_postgres(postgres), prefix=prefix, sizes=a_histogram())
+    try:
+        yield a_store(blobs, **dependency)
     finally:
         await blobs.close()

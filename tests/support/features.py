@@ -88,6 +88,16 @@ def a_row(view: str, id: object, *, ago_s: float = 1.0, **values: Any) -> pb.Fea
     )
 
 
+def an_event(event: str, id: str, *, ago_s: float = 1.0, **fields: Any) -> pb.FeatureEvent:
+    """Return something that happened `ago_s` seconds ago."""
+    return pb.FeatureEvent(
+        event=event,
+        event_id=id,
+        event_time_us=now_us() - round(ago_s * 1e6),
+        fields={name: value(it) for name, it in fields.items()},
+    )
+
+
 class Features:
     """Calls a `FeatureService`."""
 
@@ -138,6 +148,14 @@ class Features:
             "Set", request, pb.SetFeaturesResponse, timeout_s
         ).message.results
         return results
+
+    def record(self, *events: pb.FeatureEvent, timeout_s: float = AMPLE_S) -> list[str]:
+        """Record events, and return what became of each."""
+        request = pb.RecordEventsRequest(events=events)
+        results: Sequence[pb.EventResult] = self.call(
+            "Record", request, pb.RecordEventsResponse, timeout_s
+        ).message.results
+        return [pb.EventResult.Status.Name(each.status) for each in results]
 
     def describe(self, view: str = "") -> pb.DescribeFeaturesResponse:
         request = pb.DescribeFeaturesRequest(view=view)

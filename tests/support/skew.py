@@ -1,8 +1,8 @@
 """A log of what happened to a few users and shops, and questions about them, for tests of skew.
 
-`python -m support.skew` prints it; tests/golden/skew/log.jsonl is what it printed. Nothing in it is
-near the edge of a window or of an age when the last questions are asked, so that they may be asked a
-little later, too. Amounts are of quarters, whose sums are exact.
+It was written by `write`, in tests/golden/skew, and the vectors by `inferd vectors`. Nothing in it
+is near the edge of a window or of an age when the last questions are asked, so that they may be
+asked a little later, too. Amounts are of quarters, whose sums are exact.
 """
 
 import json
@@ -18,11 +18,13 @@ NAMES = "profile", "session", "spending", "takings", "risk"
 
 #: When the last questions are asked.
 END_US = 1_760_000_000 * US
-BEGIN_US = END_US - 170 * MINUTE
+BEGIN_US = END_US - 129 * MINUTE
 USERS = range(1, 13)
 SHOPS = "bakery", "books", "späti"
+#: Of lines: events, rows of two views, questions about two entities.
+KINDS = "payment", "profile", "session", "user", "merchant"
 #: Before the end, in minutes: too near the edge of a window, an age or a time to live.
-EDGES = (10, 2), (30, 2), (60, 3), (120, 3), (130, 3)
+EDGES = (10, 2), (30, 2), (60, 3), (120, 3)
 
 
 def log() -> Iterator[dict[str, Any]]:
@@ -38,6 +40,12 @@ def log() -> Iterator[dict[str, Any]]:
         yield _question("user", user, END_US, {"basket": user / 4} if user % 3 else {})
     for shop in [*SHOPS, "nowhere"]:
         yield _question("merchant", shop, END_US, {})
+
+
+def write() -> None:
+    """Write the golden log anew."""
+    lines = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in log())
+    (GOLDEN / "log.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def shifted(line: Mapping[str, Any], by_us: int) -> dict[str, Any]:
@@ -66,7 +74,7 @@ def _near_an_edge(at_us: int) -> bool:
 def _happening(random: Random, number: int, at_us: int) -> dict[str, Any]:
     # The last users are seen early, and then no more.
     user = random.choice(USERS if at_us < END_US - 100 * MINUTE else USERS[:8])
-    kind = random.choices(("payment", "profile", "session", "user", "merchant"), (12, 2, 3, 2, 1))[0]
+    (kind,) = random.choices(KINDS, (12, 2, 3, 2, 1))
     if kind == "payment":
         return _payment(random, f"e{number}", at_us, user)
     if kind == "user":
@@ -77,7 +85,7 @@ def _happening(random: Random, number: int, at_us: int) -> dict[str, Any]:
         values = {
             "country": random.choice(["NL", "BE", "FR", "DE"]),
             "age": random.choice([17, 18, 41, None]),
-            "taste": [random.random(), random.random()],
+            "taste": [random.randrange(9) / 8, random.randrange(9) / 8],
             "token": "AAEC",
         }
     else:
@@ -100,8 +108,3 @@ def _payment(random: Random, id: str, at_us: int, user: int) -> dict[str, Any]:
 
 def _question(entity: str, id: object, at_us: int, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"ask": {"entity": entity, "id": id, "at_us": at_us, "request": dict(request)}}
-
-
-if __name__ == "__main__":
-    for line in log():
-        print(json.dumps(line, ensure_ascii=False, separators=(",", ":")))

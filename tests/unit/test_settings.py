@@ -57,6 +57,21 @@ def test_a_path_from_the_command_line_stays_as_it_is(tmp_path: Path) -> None:
         ("telemetry: {log: {level: loud}}", "telemetry.log.level: .*got 'loud'"),
         ("redis: {url: 'redis://h:1/a'}", "redis.url: after the host .*, got 'redis://h:1/a'"),
         ("redis: {url: 'redis://h:1?socket_timeout=x'}", "redis.url: .*socket_timeout"),
+        ("postgres: {url: 'mysql://h/d'}", "postgres.url: .*, got 'mysql://h/d'"),
+        ("postgres: {url: 'postgresql://a,b:x/d'}", "postgres.url: Port .*'x'"),
+        (
+            "features: {definitions: f, store: postgres}",
+            "^features.store postgres needs postgres.url",
+        ),
+        (
+            "features: {definitions: f, cache_in_postgres: true}",
+            "^features.cache_in_postgres needs postgres.url",
+        ),
+        (
+            "features: {cache_path: f, cache_in_postgres: true}",
+            "^features: there is one third level, cache_path or cache_in_postgres$",
+        ),
+        ("server: {port: 1, port: 2}", "the key 'port' is there twice .*line 1, column 19"),
         ("resilience: {model_breaker: {open_s: 99}}", "model_breaker: open_s .* open_max_s$"),
         (
             "resilience: {dependencies: {a: {limit: {maximum: 9}}}}",
@@ -67,6 +82,14 @@ def test_a_path_from_the_command_line_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(a_file(tmp_path, text), {}, {})
+
+
+def test_what_is_merged_in_may_be_said_again(tmp_path: Path) -> None:
+    text = "server: {<<: [{port: 1, name: a}, {port: 2}], port: 3}"
+
+    server = load(a_file(tmp_path, text), {}, {}).server
+
+    assert (server.port, server.name) == (3, "a")
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What a person reads when the server is up: what it serves, where, and a line to try."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from inferd import __version__
@@ -38,8 +38,9 @@ def announcement(
     port: int,
     http_port: int,
     admin_port: int | None = None,
+    views: Iterable[str] = (),
 ) -> str:
-    """Return the lines that `inferd serve` prints."""
+    """Return the lines that `inferd serve` prints; `views`: the names of those of features."""
     host = "127.0.0.1" if config.server.host in ANYWHERE else config.server.host
     ready = [each for each in index if each.state is State.READY]
     lines = [
@@ -48,6 +49,7 @@ def announcement(
         "",
         table(index),
         "",
+        *_features(views, config.features.store),
         f"  gRPC     {host}:{port}",
         f"  metrics  http://{host}:{http_port}/metrics",
         f"  health   http://{host}:{http_port}/v2/health/ready",
@@ -75,6 +77,11 @@ def table(index: Sequence[Row]) -> str:
         row = f"  {each.name:<{width}}  {version:>4}  {each.state:<8}"
         rows.append(f"{row}  {each.reason}".rstrip())
     return "\n".join(rows)
+
+
+def _features(views: Iterable[str], store: str) -> list[str]:
+    names = ", ".join(views)
+    return [f"  features  {names} ({store})", ""] if names else []
 
 
 def _count(ready: Sequence[IndexEntry]) -> str:

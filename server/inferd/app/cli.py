@@ -257,8 +257,9 @@ def _vectors(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     from inferd.app.vectors import run
 
-    names = arguments.features.split(",")
-    return run(config, say, arguments.log, names, out=arguments.out, slack_s=arguments.slack_s)
+    names = [name.strip() for name in arguments.features.split(",")]
+    log, out = arguments.log, arguments.out
+    return run(config, say, _complain, log, names, out=out, slack_s=arguments.slack_s)
 
 
 def _models(arguments: argparse.Namespace) -> int:

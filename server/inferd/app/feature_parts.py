@@ -18,8 +18,10 @@ from inferd.cache.levels import Level
 from inferd.cache.local import Local
 from inferd.cache.memory_blobs import MemoryBlobs
 from inferd.cache.multilevel import MultiLevel
+from inferd.config import Postgres
 from inferd.config.features import Features as Settings
 from inferd.deadline import Clock
+from inferd.errors import Unimplemented
 from inferd.features import store
 from inferd.features.aggregates.aggregator import Aggregator
 from inferd.features.compute.cached import Computed, ComputedCodec, ComputedViews
@@ -38,6 +40,7 @@ from inferd.telemetry.caches import CacheMetrics, TrackingMetrics
 from inferd.telemetry.features import ROWS, EventMetrics, FeatureMetrics
 from inferd.telemetry.precompute import PrecomputeMetrics
 from inferd.telemetry.statistics import Histogram
+from inferd.telemetry.tables import TableMetrics
 
 if TYPE_CHECKING:  # it takes a while to import, and many servers have none
     from inferd.cache.connection import Redis
@@ -85,12 +88,15 @@ class FeatureAssembly:
         settings: Settings,
         declared: Definitions,
         redis: "Redis | None",
+        postgres: Postgres,
         toolbox: Toolbox,
+        *,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._declared = declared
         self._redis = redis
+        self._postgres = postgres
         self._toolbox = toolbox
         self._clock = clock
         self._closing = AsyncExitStack()
@@ -106,13 +112,16 @@ class FeatureAssembly:
         stored, aggregator = self._stored(), self._aggregator()
         kinds: dict[str, Views] = {"stored": stored, "aggregated": aggregator}
         online = OnlineFeatures(kinds, stored.statistics, now_us=stored.now_us)
-        views = kinds["computed"] = self._computed(online)
+        tables = Tables(self._declared, toolbox=self._toolbox, redis=self._redis)
+        self._closing.push_async_callback(tables.close)
+        views = kinds["computed"] = self._computed(online, tables)
         ahead = self._cached(views, busy)
         metrics: list[Collector] = [
             FeatureMetrics(stored, self._sizes, near=self._near),
             CacheMetrics([*self._caches.values()]),
             PrecomputeMetrics(ahead),
             EventMetrics(aggregator),
+            TableMetrics(tables),
         ]
         if self._tracking is not None:
             metrics.append(TrackingMetrics(self._tracking))
@@ -154,12 +163,10 @@ class FeatureAssembly:
         self._closing.push_async_callback(aggregator.close)
         return aggregator
 
-    def _computed(self, online: OnlineFeatures) -> ComputedViews:
-        looked_up = Tables(self._declared, toolbox=self._toolbox, redis=self._redis)
-        self._closing.push_async_callback(looked_up.close)
+    def _computed(self, online: OnlineFeatures, tables: Tables) -> ComputedViews:
         engine = Engine(
             self._declared.plan,
-            looked_up.sources,
+            tables.sources,
             online.read,
             max_latency_s=self._settings.compute_timeout_ms / 1000,
             clock=self._clock,
@@ -199,6 +206,9 @@ class FeatureAssembly:
         if self._settings.cache_path is not None:
             in_file = self._sqlite_blobs(self._settings.cache_path)
             yield self._level("l3", in_file, cache.l3_ttl_s, tracked=False)
+        if self._settings.cache_in_postgres:
+            shared = self._blobs if self._settings.store == "postgres" else self._postgres_blobs()
+            yield self._level("l3", shared, cache.l3_ttl_s, tracked=False)
 
     def _level(self, name: str, blobs: Blobs, ttl_s: float, *, tracked: bool) -> Level:
         reads = self._toolbox.dependency(f"features_{name}", levels.READS_GUARDED_AS)
@@ -208,7 +218,8 @@ class FeatureAssembly:
     @cached_property
     def _near(self) -> NearRows | None:
         near = self._settings.near
-        if self._settings.store == "memory" or not near.enabled:
+        # What other servers write to PostgreSQL nobody tells, and they do write.
+        if self._settings.store in {"memory", "postgres"} or not near.enabled:
             return None
         return NearRows(
             Local(max_entries=near.max_entries, max_bytes=near.max_bytes, policy=near.policy),
@@ -216,7 +227,8 @@ class FeatureAssembly:
             jitter=near.jitter,
             clock=self._clock,
             random=Random(),
-            live=self._hears,
+            # What others write to a file nobody tells, and Redis has no part in it.
+            live=self._hears if self._settings.store == "redis" else _always,
         )
 
     @cached_property
@@ -225,6 +237,8 @@ class FeatureAssembly:
             return self._sqlite_blobs(self._settings.sqlite_path)
         if self._settings.store == "redis":
             return self._redis_blobs()
+        if self._settings.store == "postgres":
+            return self._postgres_blobs()
         return MemoryBlobs(max_bytes=self._settings.memory_bytes, clock=self._clock)
 
     def _sqlite_blobs(self, path: Path) -> Blobs:
@@ -239,6 +253,16 @@ class FeatureAssembly:
 
         assert self._redis is not None, "the configuration says so"
         blobs = RedisBlobs(self._redis, prefix=self._settings.key_prefix, sizes=self._sizes)
+        self._closing.push_async_callback(blobs.close)
+        return blobs
+
+    def _postgres_blobs(self) -> Blobs:
+        try:
+            from inferd.cache.postgres_blobs import PostgresBlobs
+        except ImportError as error:
+            raise Unimplemented("postgres.url needs asyncpg: install inferd[postgres]") from error
+        prefix = self._settings.key_prefix
+        blobs = PostgresBlobs(self._postgres, prefix=prefix, sizes=self._sizes)
         self._closing.push_async_callback(blobs.close)
         return blobs
 
@@ -257,13 +281,17 @@ class FeatureAssembly:
 
     def _forget(self, names: Sequence[str]) -> None:
         """Forget what was written elsewhere: rows, and what was computed."""
-        caches = {view.name: cache for view, cache in self._caches.items()}
         for name in names:
-            cache = caches.get(name.partition(":")[0])
+            cache = self._caches_by_name.get(name.partition(":")[0])
             if cache is not None:
                 cache.invalidate([name])
         if self._near is not None:
             self._near.forget(names)
+
+    @cached_property
+    def _caches_by_name(self) -> dict[str, MultiLevel[Computed]]:
+        """Of the views that are cached, once all are."""
+        return {view.name: cache for view, cache in self._caches.items()}
 
     def _forget_all(self) -> None:
         for cache in self._caches.values():
@@ -274,6 +302,10 @@ class FeatureAssembly:
 
 def _straight(read: store.Read) -> store.Read:
     return read
+
+
+def _always() -> bool:
+    return True
 
 
 def _unheeded(_: Iterable[str]) -> None:

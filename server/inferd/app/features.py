@@ -52,8 +52,11 @@ def made(
     from inferd.features.declaration import DeclarationError
     from inferd.resilience.endpoint import BadCascade
 
+    assembly = FeatureAssembly(
+        config.features, declared, redis, config.postgres, toolbox, clock=clock
+    )
     try:
-        return FeatureAssembly(config.features, declared, redis, toolbox, clock).made(busy)
+        return assembly.made(busy)
     except DeclarationError as error:
         path = config.features.definitions
         raise ConfigError(f"{path}: {problem}" for problem in error.problems) from error

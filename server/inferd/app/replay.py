@@ -5,8 +5,9 @@
                "fields": {"user": 7, "amount": 9.5}}}
     {"ask": {"entity": "user", "id": 7, "at_us": 1700000002000000, "request": {"basket": 3}}}
 
-An event of a stream (`inferd.streaming.events`) is a line, too. One is refused where the server
-would have refused it, and one that is older than what came before by more than the slack.
+An event of a stream (`inferd.streaming.events`) is a line, too; one of a type that is not declared
+tells nothing, and is counted. A line is refused where the server would have refused what it says,
+and where it is older than what came before by more than the slack.
 """
 
 from collections import Counter
@@ -24,7 +25,7 @@ from inferd.features.kinds import Held
 from inferd.features.suggestions import nearest
 from inferd.features.values import Status
 from inferd.features.writing import wrong_time
-from inferd.streaming.events import decoded
+from inferd.streaming.events import Event, decoded
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -60,6 +61,9 @@ class _Line(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Line).decode
 
+_KINDS = _Line.__struct_fields__
+"""What a line may be: one of these."""
+
 
 class Vector(msgspec.Struct, frozen=True):
     """The answer to a question. Where there is no value, the declared default stands in."""
@@ -89,6 +93,7 @@ class Replay:
         Raises `InvalidRequest` for names that there are not, and for features that cannot be told.
         """
         self._translator = Translator(definitions)
+        self._declared = definitions.events.keys()
         self._history = history
         self._slack_us = slack_us
         self._until_us = until_us
@@ -104,6 +109,8 @@ class Replay:
         self.columns = [column.name for each in selections for column in each.columns]
         #: What became of rows and events, and how many questions there were.
         self.counts: Counter[str] = Counter()
+        #: How many events of a stream were left out, by their type, which is not declared.
+        self.undeclared: Counter[str] = Counter()
 
     def take(self, body: bytes) -> Vector | None:
         """Take in a line; return the answer, if it is a question. Raises `InvalidRequest`."""
@@ -111,6 +118,10 @@ class Replay:
             line = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"{error}") from error
+        kinds = [name for name in _KINDS if getattr(line, name) is not None]
+        if len(kinds) != 1:
+            text = "a line is a row, an event, or a question (ask)"
+            raise InvalidRequest(f"{text}, not {' and '.join(kinds)}" if kinds else text)
         if line.ask is not None:
             return self._answer(line.ask)
         if line.event is not None:
@@ -119,13 +130,16 @@ class Replay:
             self._record(self._translator.event(*named, field="event"), "event")
         elif line.row is not None:
             self._write(line.row)
-        elif line.event_type is not None:
-            event = decoded(body, max_bytes=MAX_LINE_BYTES)
-            if (write := self._translator.streamed(event)) is not None:
-                self._record(write, "")
         else:
-            raise InvalidRequest("a line is a row, an event, or a question (ask)")
+            self._take_streamed(decoded(body, max_bytes=MAX_LINE_BYTES))
         return None
+
+    def _take_streamed(self, event: Event) -> None:
+        write = self._translator.streamed(event)
+        if write is not None:
+            self._record(write, "")
+        elif event.event_type not in self._declared:
+            self.undeclared[event.event_type] += 1
 
     def _write(self, row: _Row) -> None:
         self._check_time(row.event_time_us, "row.event_time_us")
@@ -149,7 +163,8 @@ class Replay:
             )
         entity_id = any_id(selection.parts[0].view, ask.id, field="ask.id")
         said = self._translator.given(ask.request, field="ask.request")
-        found = self._history.ask(selection.lookups([entity_id], None, said), ask.at_us)
+        lookups = selection.lookups([entity_id], None, said)
+        found = self._history.ask(lookups, ask.at_us, field="ask.at_us")
         rows = [each.values for each in found]
         self.counts["questions"] += 1
         return Vector(

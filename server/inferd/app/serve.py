@@ -148,6 +148,7 @@ async def serve(
                         port=port,
                         http_port=http_port,
                         admin_port=admin_port,
+                        views=parts.features.definitions.views if parts.features else (),
                     )
                 )
                 gc.freeze()

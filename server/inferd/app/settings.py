@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.composer import ComposerError
 
 from inferd.app import redis
 from inferd.config import Config
@@ -36,6 +37,21 @@ PATHS = (
 """Keys with files and directories: in a file they are relative to it."""
 
 _PASSWORD = re.compile(r"(://[^/?#\s]*:).*@")
+
+
+class _Unambiguous(yaml.SafeLoader):
+    """Refuses a key that is there twice: YAML forbids it, PyYAML takes the last one."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    problem = f"the key {key.value!r:.80} is there twice"
+                    raise ComposerError(None, None, problem, key.start_mark)
+                seen.add((key.tag, key.value))
+        return node
 
 
 class ConfigError(Exception):
@@ -87,7 +103,7 @@ def yaml_file(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not valid UTF-8 ({error.reason})"]) from error
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Unambiguous)
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError([f"{path}: {' '.join(str(error).split())}"]) from error
 

@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from inferd import __version__
-from inferd.app import redis
+from inferd.app import features, redis
 from inferd.app.build import Parts, build
 from inferd.app.logs import Logs, logging_to
 from inferd.app.serve import Say, background, innermost, loaded, loop_factory, prepare
@@ -33,12 +33,13 @@ from inferd.streaming.features import Features
 from inferd.streaming.pipeline import Pipeline
 from inferd.streaming.predictor import Predictor
 from inferd.streaming.results import key_of
-from inferd.streaming.routes import problems, routed
+from inferd.streaming.routes import problems
 from inferd.streaming.stages import Stages
 from inferd.telemetry.streaming import StreamMetrics, StreamStatistics
 from inferd.transport.http import serving_http
 
 if TYPE_CHECKING:
+    from inferd.app.feature_parts import Features as FeatureParts
     from inferd.cache.connection import Redis
 
 log = logging.getLogger(__name__)
@@ -73,9 +74,16 @@ def run(config: Config, say: Say) -> int:
 
 
 def unfit(config: Config) -> Iterator[str]:
-    """Yield what keeps a configuration from being one for a stream."""
-    declared = config.features.definitions is not None
-    yield from problems(config.stream.routes, features=declared)
+    """Yield what keeps a configuration from being one for a stream, whatever the models are.
+
+    Raises `ConfigError` for wrong definitions of features.
+    """
+    routes, declared = config.stream.routes, features.definitions(config.features)
+    yield from problems(routes, features=declared is not None)
+    if declared is not None:
+        from inferd.app import stream_features
+
+        yield from stream_features.problems(declared, routes)
     if config.stream.needs_redis and not config.redis.url:
         yield "stream: redis.url is empty, and something of it is in Redis"
 
@@ -102,7 +110,8 @@ async def _stream(config: Config, logs: Logs, say: Say) -> None:
             failed = await loaded(parts, stop)
             if failed and config.repository.strict:
                 raise LoadFailed("\n".join(failed))
-            pipeline = _pipeline(config, parts, statistics, opened)
+            predictor = await _predictor(config, parts)
+            pipeline = _pipeline(config, parts, predictor, statistics, opened)
             _heed_signals(pipeline, stop)
             if not stop.received:
                 say(_announcement(config, http_port))
@@ -111,23 +120,32 @@ async def _stream(config: Config, logs: Logs, say: Say) -> None:
     log.info("stopped")
 
 
-def _features(config: Config, parts: Parts) -> Features | None:
-    """Return what is known of those whom events are about. Raises `ConfigError` naming routes."""
-    known = parts.features
+async def _predictor(config: Config, parts: Parts) -> Predictor:
+    """Return what asks the models. Raises `ConfigError` naming routes that do not fit theirs.
+
+    A model that is not there may come: then it is only said.
+    """
+    predictor = Predictor(parts.models, clock)
+    wrong = []
+    for name, route in config.stream.routes.items():
+        try:
+            if route.model:
+                await predictor.check(route)
+        except InvalidRequest as error:
+            wrong.append(f"stream.routes.{name}: {error}")
+        except InferdError as error:
+            log.warning("stream.routes.%s.model: %s", name, error)
+    if wrong:
+        raise ConfigError(wrong)
+    return predictor
+
+
+def _features(known: "FeatureParts | None") -> Features | None:
     if known is None:
         return None
     from inferd.app.stream_features import StreamFeatures
 
-    features = StreamFeatures(known.definitions, known.online, known.aggregator)
-    wrong = []
-    for name, route in config.stream.routes.items():
-        try:
-            features.check(routed(route).features)
-        except InvalidRequest as error:
-            wrong.append(f"stream.routes.{name}.inputs: {error}")
-    if wrong:
-        raise ConfigError(wrong)
-    return features
+    return StreamFeatures(known.definitions, known.online, known.aggregator)
 
 
 def _heed_signals(pipeline: Pipeline, stop: StopSignal) -> None:
@@ -140,6 +158,7 @@ def _heed_signals(pipeline: Pipeline, stop: StopSignal) -> None:
 def _pipeline(
     config: Config,
     parts: Parts,
+    predictor: Predictor,
     statistics: StreamStatistics,
     opened: AsyncExitStack,
 ) -> Pipeline:
@@ -156,8 +175,8 @@ def _pipeline(
         opened.push_async_callback(each.close)
     stages = Stages(
         stream,
-        Predictor(parts.models, clock),
-        _features(config, parts),
+        predictor,
+        _features(parts.features),
         clock=clock,
         wall_clock=WALL_CLOCK,
     )

@@ -87,6 +87,11 @@ class Translator:
         said = event.data.get(by)
         if said is None and self._is_users(view):
             return id_of(view, event.user_id, field="user_id")
+        if said is None:
+            text = (
+                f"the event does not say which {view.entity.name} it is about: data.{by} is missing"
+            )
+            raise InvalidRequest(text, field=f"data.{by}")
         return any_id(view, said, field=f"data.{by}")
 
     def said(self, event: Event) -> Mapping[str, Held]:

@@ -26,6 +26,7 @@ from inferd.features.declaration import DeclarationError
 from inferd.features.definitions import US, Definitions
 from inferd.features.history import History
 from inferd.features.kinds import Held
+from inferd.features.suggestions import nearest
 from inferd.features.writing import Limits
 
 WALL_CLOCK = time.time  # noqa: TID251 - events have times of day
@@ -35,17 +36,29 @@ Say = Callable[[str], None]
 
 Write = Callable[[Vector], None]
 
+SUFFIXES = (".csv", ".jsonl")
+"""What can be written."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 def run(
-    config: Config, say: Say, log: Path, names: Sequence[str], *, out: Path | None, slack_s: float
+    config: Config,
+    say: Say,
+    complain: Say,
+    log: Path,
+    names: Sequence[str],
+    *,
+    out: Path | None,
+    slack_s: float,
 ) -> int:
-    """Answer the questions of a log, in their order: in `out`, which may be a .csv; or say it.
+    """Answer the questions of a log, in their order: in `out`, a .csv or .jsonl; or say it.
 
-    Raises `ConfigError` for what is wrong with the definitions, `InvalidRequest` naming lines and
-    fields, `OSError` for files.
+    Complain of events of a stream whose type is known nowhere. Raises `ConfigError` for what is
+    wrong with the definitions, `InvalidRequest` naming lines and fields, `OSError` for files.
     """
+    if out is not None and out.suffix not in SUFFIXES:
+        raise InvalidRequest(f"--out: a file is {' or '.join(SUFFIXES)}, got {out.name!r:.80}")
     declared = features.definitions(config.features)
     if declared is None:
         raise ConfigError(["features.definitions: there is no file that declares any"])
@@ -68,6 +81,10 @@ def run(
     if out is not None:
         counts = (f"{count} {what}" for what, count in sorted(replay.counts.items()))
         say(f"{out}: {', '.join(counts)}")
+    for type, count in sorted(replay.undeclared.items()):
+        if type not in config.stream.routes:
+            told = f"events of type {type!r:.80} are not declared, {count} left out"
+            complain(f"{log}: {told}; {nearest(type, declared.events)}")
     return 0
 
 

@@ -15,7 +15,8 @@ STAMPED = len(HEAD) + 8
 EARLIEST_STAMP = 2**32
 """Smaller ones would be written in fewer bytes."""
 LATEST_STAMP = 2**53
-"""Larger ones are not integers everywhere (in Lua they are floats)."""
+"""Stamps are smaller. Larger ones are not integers everywhere: in Lua, which has floats, the one
+after this would be as new."""
 
 
 class Entry(NamedTuple):

@@ -124,11 +124,12 @@ class Reach(Generic[V]):
             self._echoes.expect([entry.key for entry in entries], self._clock())
         try:
             written = await self._guarded_put(call, deadline, entries)
+        except asyncio.CancelledError:
+            self._doubt(entries)
+            raise
         except Exception as error:
             self._failed(error)
-            for entry in entries:
-                if self.level.tracked and not self._echoes.forget(entry.key):
-                    self._overruled(entry)  # what was taken for the echo may have been news
+            self._doubt(entries)
             return
         for entry, each in zip(entries, written, strict=True):
             if each is not Written.STORED:
@@ -176,6 +177,12 @@ class Reach(Generic[V]):
         self, call: Call, deadline: Deadline, entries: Sequence[Entry]
     ) -> Sequence[Written]:
         return await self.level.blobs.put(entries)
+
+    def _doubt(self, entries: Sequence[Entry]) -> None:
+        """Expect no echo of what may not have been written; what was taken for one may be news."""
+        for entry in entries:
+            if self.level.tracked and not self._echoes.forget(entry.key):
+                self._overruled(entry)
 
     def _decoded(self, blob: bytes) -> V | None:
         value = self._codec.decode(blob)

@@ -64,6 +64,11 @@ class Local(Generic[V]):
         self._order.use(entry)
         return entry.value
 
+    def peek(self, key: Hashable, now: float) -> V | None:
+        """Return a value as `get` does, for somebody who does not use it: nothing is counted."""
+        entry = self._entries.get(key)
+        return None if entry is None or entry.until <= now else entry.value
+
     def put(self, key: Hashable, value: V, *, now: float, ttl_s: float, size: int = 0) -> None:
         """Keep a value for `ttl_s`, instead of what is there; what is too large is not kept.
 

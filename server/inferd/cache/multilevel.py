@@ -127,7 +127,7 @@ class MultiLevel(Generic[V]):
         found = {key: Found(it, self._codec.encode(it)) for key, it in values.items()}
         for key, (value, blob) in found.items():
             self.flights.forget(key)
-            there = self.nearest.get(key, now)
+            there = self.nearest.peek(key, now)
             if there is None or there.stamp < stamp_of(blob):
                 self.nearest.keep(key, value, blob, now)
         async with asyncio.TaskGroup() as tasks:
@@ -161,7 +161,7 @@ class MultiLevel(Generic[V]):
 
     def expires_at(self, key: str) -> float | None:
         """Return until when a key is fresh in memory, in monotonic seconds; None: not there."""
-        held = self.nearest.get(key, self._clock())
+        held = self.nearest.peek(key, self._clock())
         return None if held is None else held.fresh_until
 
     async def close(self) -> None:
@@ -171,7 +171,7 @@ class MultiLevel(Generic[V]):
             await reach.close()
 
     def _overruled(self, entry: Entry) -> None:
-        there = self.nearest.get(entry.key, self._clock())
+        there = self.nearest.peek(entry.key, self._clock())
         if there is not None and there.stamp <= stamp_of(entry.blob):
             self._forget(entry.key)
 

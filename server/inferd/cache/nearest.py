@@ -50,29 +50,40 @@ class Nearest(Generic[V]):
         self._left_s = left_s
         self._live = live
         self.get = self.local.get
+        self.peek = self.local.peek
         self.discard = self.local.discard
         self.clear = self.local.clear
 
     def keep(self, key: str, value: V, blob: bytes, now: float) -> None:
         """Keep a value for as long as it may be, instead of what is there."""
         ttl_s = self.keep_s(value, self._policy.l1_ttl_s)
-        self._put(key, Held((value, SOURCE), stamp_of(blob), now + ttl_s), len(blob), now, ttl_s)
+        self._put(key, (value, SOURCE), stamp_of(blob), now, ttl_s, size=len(blob))
 
     def keep_nothing(self, key: str, now: float) -> None:
         """Remember that there is no value."""
         ttl_s = self._spread(self._policy.negative_ttl_s)
-        self._put(key, Held((None, SOURCE), 0, now + ttl_s), 0, now, ttl_s)
+        self._put(key, (None, SOURCE), 0, now, ttl_s, size=0)
 
     def keep_s(self, value: V, ttl_s: float) -> float:
         """Return for how long a level with such a time to live may keep a value; 0: not at all."""
         return max(0.0, min(self._spread(ttl_s), self._left_s(value)))
 
-    def _put(self, key: str, held: Held[V], size: int, now: float, ttl_s: float) -> None:
+    def _put(
+        self,
+        key: str,
+        answer: tuple[V | None, str],
+        stamp: int,
+        now: float,
+        fresh_s: float,
+        *,
+        size: int,
+    ) -> None:
         longest_s = math.inf if self._live() else self._policy.untracked_ttl_s
-        if ttl_s > 0:
-            ttl_s = min(ttl_s + self._policy.stale_s, longest_s)
+        fresh_s = min(fresh_s, longest_s)
+        held = Held(answer, stamp, now + fresh_s)
+        keep_s = min(fresh_s + self._policy.stale_s, longest_s) if fresh_s > 0 else 0.0
         size += len(key) + OVERHEAD_BYTES
-        self.local.put(key, held, now=now, ttl_s=ttl_s, size=size)
+        self.local.put(key, held, now=now, ttl_s=keep_s, size=size)
 
     def _spread(self, ttl_s: float) -> float:
         return ttl_s * (1.0 + self._policy.jitter * (2.0 * self._random() - 1.0))

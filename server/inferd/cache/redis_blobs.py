@@ -31,7 +31,7 @@ for i, key in ipairs(KEYS) do
   if type(there) == 'string' and #there == {STAMPED} and there:sub(1, {len(HEAD)}) == '{_HEAD}' then
     local was = struct.unpack('>I8', there, {len(HEAD) + 1})
     local is = struct.unpack('>I8', blob, {len(HEAD) + 1})
-    if was == is then result = 0 elseif was > is and was <= {LATEST_STAMP} then result = -1 end
+    if was == is then result = 0 elseif was > is and was < {LATEST_STAMP} then result = -1 end
   end
   if result == 1 then
     if keep_ms == '' then redis.call('SET', key, blob)

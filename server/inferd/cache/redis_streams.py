@@ -129,13 +129,14 @@ class RedisSource:
         return [Delivery(position, body, 1) for position, body in entries]
 
     async def _make_group(self) -> None:
-        try:
-            await self._answer(
-                self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
-            )
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise DependencyFailed(f"Redis refused the group {self._group}: {error}") from error
+        made = self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+        with translated():
+            try:
+                await self._answer(made)
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    text = f"Redis refused the group {self._group}: {error}"
+                    raise DependencyFailed(text) from error
         self._group_exists = True
 
     async def _lost(self, most: int, after: str) -> Sequence[Delivery]:

@@ -240,6 +240,25 @@ class Redis(Section):
         return url
 
 
+class Postgres(Section):
+    """Where PostgreSQL is, if there is one. Needs `inferd[postgres]`."""
+
+    url: Annotated[str, Field(pattern=r"^(postgres(ql)?://\S+)?$")] = ""
+    """`postgresql://user:password@host:5432/database`, or `postgresql://user@/database?host=/path`
+    with the directory of a Unix socket. Empty: there is none."""
+    connections: Annotated[int, Field(ge=1)] = 4
+    """At most so many to it, each of which is a process there."""
+    connect_timeout_ms: Positive = 1000.0
+    """Nobody waits longer than they have time; this is when connecting is given up."""
+
+    @field_validator("url")
+    @classmethod
+    def _readable(cls, url: str) -> str:
+        for host in urlsplit(url).netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{host}").port  # raises where it is none
+        return url
+
+
 class Admin(Section):
     """A port of its own for those who look after the server: `inferd.v1.AdminService`."""
 
@@ -261,6 +280,7 @@ class Config(Section):
     fraud: Fraud = Fraud()
     stream: Stream = Stream()
     redis: Redis = Redis()
+    postgres: Postgres = Postgres()
     admin: Admin = Admin()
     faults: Faults = Faults()
     telemetry: Telemetry = Telemetry()
@@ -274,6 +294,11 @@ class Config(Section):
             raise ValueError("features.store redis needs redis.url")
         if self.fraud.rules is not None:
             self._check_fraud()
+        if self.features.definitions and not self.postgres.url:
+            if self.features.store == "postgres":
+                raise ValueError("features.store postgres needs postgres.url")
+            if self.features.cache_in_postgres:
+                raise ValueError("features.cache_in_postgres needs postgres.url")
         return self
 
     def _check_fraud(self) -> None:

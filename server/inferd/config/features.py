@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inferd.config.cache import CachePolicy, Policy
 from inferd.config.precompute import Precompute
@@ -41,14 +41,15 @@ class Features(Section):
     definitions: Path | None = None
     """A file that declares entities and views; docs/features.md says how. Without one there is no
     feature service."""
-    store: Literal["memory", "redis", "sqlite"] = "memory"
-    """memory: in this process, and gone with it. redis: as `redis.url` says. sqlite: a file."""
+    store: Literal["memory", "redis", "sqlite", "postgres"] = "memory"
+    """memory: in this process, and gone with it. redis: as `redis.url` says. sqlite: a file.
+    postgres: as `postgres.url` says."""
     memory_bytes: Annotated[int, Field(gt=0)] = 256 * MIB
     """What the store in memory may take; rows read longest ago make room."""
     sqlite_path: Path = Path("features.sqlite")
     """The file, which is made when it is not there."""
     key_prefix: Annotated[str, Field(max_length=64)] = "feat:"
-    """Of keys in Redis. Servers with the same one share what they know."""
+    """Of keys in Redis and PostgreSQL. Servers with the same one share what they know."""
     max_blob_bytes: Annotated[int, Field(gt=0)] = 64 * 1024
     """What one view may take of one entity, encoded. Larger rows are refused."""
     max_future_s: Positive = 300.0
@@ -57,6 +58,8 @@ class Features(Section):
     cache: ComputedCache = ComputedCache()
     cache_path: Path | None = None
     """A file of SQLite, as the third level of `cache`: it outlives this process."""
+    cache_in_postgres: bool = False
+    """Have PostgreSQL as that level, for all servers, and not a file."""
     precompute: Precompute = Precompute()
     compute_timeout_ms: Positive = 20.0
     """What computing may take of a read; what is late then has its default."""
@@ -69,3 +72,9 @@ class Features(Section):
     which the event loop does nothing else."""
     max_rows: Count = 1000
     """In one Set, one request of a Push, or one Record."""
+
+    @model_validator(mode="after")
+    def _has_one_third_level(self) -> "Features":
+        if self.cache_in_postgres and self.cache_path is not None:
+            raise ValueError("there is one third level, cache_path or cache_in_postgres")
+        return self

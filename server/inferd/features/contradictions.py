@@ -21,6 +21,10 @@ def contradictions(declared: "Declaration") -> Iterable[str]:
     yield from _miscounted("views", [each.name for each in declared.views])
     yield from _repeated("events", [each.name for each in declared.events])
     yield from _repeated("tables", [each.name for each in declared.tables])
+    for table in declared.tables:
+        yield from _repeated(f"tables.{table.name}.columns", [each.name for each in table.columns])
+        if table.key.type.length:
+            yield f"tables.{table.name}.key.type: a list is no key"
     for event in declared.events:
         yield from _miscounted(f"events.{event.name}.fields", [each.name for each in event.fields])
     said: dict[str, Kind] = {}
@@ -40,8 +44,18 @@ def contradictions(declared: "Declaration") -> Iterable[str]:
             yield f"{path}.name: in references, it stands for what the caller says"
         yield from _of_one_kind(view, path)
         yield from _of_no_use(view, path)
-        if view.events is not None:
+        if view.events is None:
+            yield from _of_no_events(view, path)
+        else:
             yield from _aggregated(view, declared, path)
+
+
+def _of_no_events(view: "View", path: str) -> Iterable[str]:
+    aggregates = ", ".join(each.name for each in view.features if each.aggregate is not None)
+    if aggregates:
+        yield f"{path}.events: it is missing, and says of what {aggregates} are aggregates"
+    elif view.by is not None:
+        yield f"{path}.by: there are no events"
 
 
 def _of_one_kind(view: "View", path: str) -> Iterable[str]:
@@ -53,16 +67,12 @@ def _of_one_kind(view: "View", path: str) -> Iterable[str]:
             yield f"{at}: it is one of {' and '.join(said)}, not both"
         elif view.kind == "aggregated" and said != ["aggregate"]:
             yield f"{at}: all features of a view of events are aggregates"
-        elif view.kind != "aggregated" and said == ["aggregate"]:
-            yield f"{at}.aggregate: {path}.events does not say of what"
-        elif bool(said) != (view.kind != "stored"):
+        elif said != ["aggregate"] and bool(said) != (view.kind != "stored"):
             yield f"{at}: in one view, all features are computed, or none is"
 
 
 def _of_no_use(view: "View", path: str) -> Iterable[str]:
     """Return what is said of a view that is said of another kind only."""
-    if view.kind != "aggregated" and view.by is not None:
-        yield f"{path}.by: there are no events"
     if view.kind != "computed":
         for key in ("request", "cache_ttl_s"):
             if getattr(view, key):

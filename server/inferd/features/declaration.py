@@ -9,9 +9,9 @@ by their names: `views.profile.features.age.type`.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from inferd.config.section import Positive, Section
 from inferd.features.contradictions import contradictions
@@ -27,6 +27,10 @@ from inferd.features.derivation import (
     references,
 )
 from inferd.features.kinds import Kind
+from inferd.features.suggestions import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _HERE = Path()
 
@@ -162,20 +166,51 @@ def read(data: object, *, files_in: Path = _HERE) -> Declaration:
 
 
 def _described(error: ValidationError, data: object) -> list[str]:
-    lines = []
-    for each in error.errors(include_url=False, include_context=False):
-        path = _path(each["loc"], data) or "the file"
-        if each["type"] == "extra_forbidden":
-            lines.append(f"{path}: no such key")
-        else:
-            message = each["msg"].removeprefix("Value error, ")
-            lines.append(f"{path}: {message}, got {each['input']!r:.80}")
-    return lines
+    return [
+        f"{_path(each['loc'], data) or 'the file'}: {_message(each)}"
+        for each in error.errors(include_url=False)
+    ]
+
+
+def _message(each: "ErrorDetails") -> str:
+    """Return what is wrong, and what may be meant. A transform is told by its function."""
+    said, message = each["input"], each["msg"].removeprefix("Value error, ")
+    match each["type"]:
+        case "extra_forbidden":
+            *place, key = each["loc"]
+            return f"no such key; {nearest(str(key), _keys_at(place))}"
+        case "missing":
+            return "it is required"
+        case "union_tag_not_found":
+            return "function: it is required"
+        case "union_tag_invalid":
+            tag, known = each["ctx"]["tag"], each["ctx"]["expected_tags"].replace("'", "")
+            return f"function: there is no {tag!r:.80}; {nearest(tag, known.split(', '))}"
+    # Of a whole section, the message names the key.
+    return message if isinstance(said, dict) else f"{message}, got {said!r:.80}"
+
+
+def _keys_at(location: Iterable[int | str]) -> Iterable[str]:
+    """Return the keys that there may be at a place."""
+    sections: list[type[BaseModel]] = [Declaration]
+    for step in location:
+        fields = [each.model_fields[step] for each in sections if step in each.model_fields]
+        if fields:  # otherwise it is an index, or says which of several sections it is
+            sections = [it for field in fields for it in _sections_in(field.annotation)]
+    return sorted({key for each in sections for key in each.model_fields})
+
+
+def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for part in get_args(annotation) for each in _sections_in(part)]
 
 
 def _path(location: tuple[int | str, ...], data: Any) -> str:
     steps: list[str] = []
-    for step in location:
+    for place, step in enumerate(location, start=1):
+        if isinstance(data, dict) and step not in data and place < len(location):
+            continue  # it says which of several sections it is
         try:
             data = data[step]
         except (TypeError, KeyError, IndexError):

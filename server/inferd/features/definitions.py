@@ -76,7 +76,7 @@ class View:
                 return given
         elif isinstance(given, str) and 0 < _size(given) <= MAX_ID_BYTES:
             return given
-        expected = "int64" if self.entity.id == "int64" else f"string of 1 to {MAX_ID_BYTES} bytes"
+        expected = "int64" if self.entity.id == "int64" else f"strings of 1 to {MAX_ID_BYTES} bytes"
         raise InvalidRequest(
             f"ids of entity {self.entity.name} are {expected}, not {given!r:.80}", field=field
         )
@@ -116,9 +116,10 @@ class Definitions:
         try:
             return self.views[name]
         except KeyError:
-            raise InvalidRequest(
-                f"there is no view {name!r:.80}; {nearest(name, self.views)}", field=field
-            ) from None
+            first, dot, feature = name.partition(".")
+            dotted = dot and first in self.views  # as in definitions
+            meant = f"here it is {first}:{feature:.64}" if dotted else nearest(name, self.views)
+            raise InvalidRequest(f"there is no view {name!r:.80}; {meant}", field=field) from None
 
     def event(self, name: str, *, field: str) -> Event:
         """Return what is declared of such events. Raises `InvalidRequest` naming `field`."""
@@ -140,7 +141,7 @@ class Definitions:
                     field=f"{field}.{name:.80}",
                 )
             try:
-                given[name] = kind.checked(value, finite=True)
+                given[name] = kind.checked_finite(value)
             except ValueError as error:
                 raise InvalidRequest(f"{name}: {error}", field=f"{field}.{name}") from error
         return given

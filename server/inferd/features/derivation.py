@@ -32,7 +32,7 @@ def duration_us(text: object) -> int:
         seconds = int(match[1]) * _UNIT_S[match[2]]
         if seconds <= MAX_WINDOW_S:
             return seconds * US
-    raise ValueError("a duration is written like 90s, 10m, 1h or 7d, and has 90d at most")
+    raise ValueError("a duration is 1s to 90d, written like 90s, 10m, 1h or 7d")
 
 
 def _written(us: int) -> str:

@@ -84,7 +84,7 @@ class History:
         self.now_us = now_us
         return max([self._added(event, share) for share in event.shares])
 
-    def ask(self, lookups: Sequence[Lookup], at_us: int) -> list[Found]:
+    def ask(self, lookups: Sequence[Lookup], at_us: int, *, field: str = "at_us") -> list[Found]:
         """Return what was known at a time, in the order of `lookups`, which name no time.
 
         Raises `InvalidRequest` where something newer has come already: it might be in the answer.
@@ -92,7 +92,7 @@ class History:
         if at_us < self.now_us:
             ahead_s = (self.now_us - at_us) / US
             text = f"something {ahead_s:g} s newer came before the question, and might be told"
-            raise InvalidRequest(text, field="at_us")
+            raise InvalidRequest(text, field=field)
         self.now_us = at_us
         return [self._found(each) for each in lookups]
 

@@ -18,6 +18,17 @@ Held = Scalar | tuple[float, ...]
 MAX_LENGTH = 65536
 """Of a list of floats."""
 
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+
+_STORED_AS: Mapping[str, Any] = {
+    # An answer has no room for more, and msgpack has.
+    "int64": Annotated[int, msgspec.Meta(ge=_LEAST, le=_GREATEST)],
+    "float64": float,
+    "bool": bool,
+    "string": str,
+    "bytes": bytes,
+}
+
 _LIST = re.compile(r"float_list\[([1-9][0-9]{0,5})\]")
 
 
@@ -50,15 +61,21 @@ class Kind:
         if self.length:
             exactly = msgspec.Meta(min_length=self.length, max_length=self.length)
             return Annotated[tuple[float, ...], exactly]
-        return {"int64": int, "float64": float, "bool": bool, "string": str, "bytes": bytes}[
-            self.name
-        ]
+        return _STORED_AS[self.name]
 
     def checked(self, value: object, *, finite: bool) -> Held:
         """Return the value as it is kept. Raises `ValueError`, saying what was expected."""
         if self.length:
             return self._checked_list(value, finite=finite)
         return _CHECKS[self.name](value, finite)
+
+    def checked_finite(self, value: object) -> Held:
+        """Return the value as it is kept, where NaN and infinities never are. As `checked`."""
+        held = self.checked(value, finite=False)
+        for each in held if isinstance(held, tuple) else (held,):
+            if isinstance(each, float) and not math.isfinite(each):
+                raise ValueError(f"expected a finite float64, got {each}")
+        return held
 
     def _checked_list(self, value: object, *, finite: bool) -> tuple[float, ...]:
         if not isinstance(value, list | tuple):
@@ -71,7 +88,7 @@ class Kind:
 def _an_int(value: object, _finite: bool) -> int:
     if type(value) is not int:
         raise ValueError(f"expected int64, got {_told(value)}")
-    if not -(2**63) <= value < 2**63:
+    if not _LEAST <= value <= _GREATEST:
         raise ValueError("expected int64, got a number that is larger")
     return value
 

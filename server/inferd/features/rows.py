@@ -57,7 +57,7 @@ class Codec:
             event_us, cells = self._decode(blob)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        if not 0 <= event_us <= LATEST_STAMP:
+        if not 0 <= event_us < LATEST_STAMP:
             return None
         return Row(event_us, astuple(cells), source)
 

@@ -14,5 +14,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     if near := get_close_matches(name, known, n=3, cutoff=0.5):
         return f"did you mean {', '.join(near)}?"
-    some = ", ".join(sorted(known)[:10])
+    some = ", ".join(sorted(known)[:10]) or "none"
     return f"there are {some}" + (", ..." if len(known) > 10 else "")

@@ -53,6 +53,8 @@ def decoded(body: bytes, *, max_bytes: int) -> Event:
     """Return the event that was written. Raises `InvalidRequest` or `TooLarge`, saying why."""
     if len(body) > max_bytes:
         raise TooLarge(f"the event has {len(body)} bytes, at most {max_bytes} are taken")
+    if not body:
+        raise InvalidRequest("it is no event but empty; in Redis, events are in the field `body`")
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -90,6 +90,7 @@ class Pipeline:
             background = [
                 tasks.create_task(self._publisher.publish(), name="publish"),
                 tasks.create_task(self._publisher.acknowledge(), name="acknowledge"),
+                tasks.create_task(self._publisher.tell_letters(), name="letters"),
                 tasks.create_task(self._watch_lag(), name="lag"),
             ]
             try:

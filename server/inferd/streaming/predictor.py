@@ -14,9 +14,10 @@ from inferd.call import Call
 from inferd.config.stream import Route as Settings
 from inferd.deadline import Clock, Deadline
 from inferd.errors import InvalidRequest, ModelFailed
+from inferd.inference.checks import check_arrays, check_output_names
 from inferd.inference.direct import ask
 from inferd.inference.models import Models
-from inferd.inference.version import ModelVersion
+from inferd.runtime.signature import Signature
 from inferd.streaming.results import Prediction
 
 
@@ -36,6 +37,14 @@ class Predictor:
         self._models = models
         self._clock = clock
 
+    async def check(self, route: Settings) -> None:
+        """Raise unless a route's model takes what the route gives it, and says what it asks for.
+
+        Raises `InvalidRequest` for what does not fit, and what `Models.get` raises.
+        """
+        version = await self._models.get(route.model, route.version)
+        check_fits(route, version.signature)
+
     async def predict(
         self,
         call: Call,
@@ -53,7 +62,7 @@ class Predictor:
         told = route.prediction or version.signature.outputs[0].name
         tensors = await ask(
             version,
-            _arrays(version, numbers),
+            _arrays(version.signature, version.name, numbers),
             (told, route.confidence) if route.confidence not in {"", told} else (told,),
             call=call,
             deadline=deadline,
@@ -64,23 +73,32 @@ class Predictor:
         return Answer(prediction, confidence, version.version)
 
 
+def check_fits(route: Settings, signature: Signature) -> None:
+    """Raise `InvalidRequest` unless a model of this signature is one for a route."""
+    numbers = {tensor: [0.0] * len(fields) for tensor, fields in route.inputs.items()}
+    check_arrays(signature, route.model, _arrays(signature, route.model, numbers))
+    told = [name for name in (route.prediction, route.confidence) if name]
+    check_output_names(signature, route.model, told)
+
+
 def _arrays(
-    version: ModelVersion, numbers: Mapping[str, Sequence[float]]
+    signature: Signature, model: str, numbers: Mapping[str, Sequence[float]]
 ) -> dict[str, NDArray[Any]]:
     arrays = {}
-    batches = version.signature.batches
-    for tensor in version.signature.inputs:
+    for tensor in signature.inputs:
         row = numbers.get(tensor.name)
         if row is None:
             continue
         if not tensor.datatype.fixed_size:
             raise InvalidRequest(f"input '{tensor.name}' takes text, not numbers")
         try:
-            arrays[tensor.name] = np.array([row] if batches else row, tensor.datatype.numpy)
+            arrays[tensor.name] = np.array(
+                [row] if signature.batches else row, tensor.datatype.numpy
+            )
         except (OverflowError, ValueError) as error:
             raise InvalidRequest(f"input '{tensor.name}': {error}") from error
     if unknown := numbers.keys() - arrays.keys():
-        raise InvalidRequest(f"model '{version.name}' has no input '{min(unknown)}'")
+        raise InvalidRequest(f"model '{model}' has no input '{min(unknown)}'")
     return arrays
 
 

@@ -6,7 +6,7 @@ not take them nothing is lost: they are kept and offered again, and nothing more
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
 """Before something that failed is tried again: doubled each time."""
+
+TELL_EVERY_S = 5.0
+"""Between lines in the log that say how many letters there were."""
 
 
 class Publisher:
@@ -49,6 +52,8 @@ class Publisher:
         self._changed = changed
         self._outbox: deque[Finished] = deque()
         self._acks: list[Delivery] = []
+        #: Letters that the log knows of, by stage and cause.
+        self._told: Counter[tuple[str, str]] = Counter()
         #: Publications and acknowledgements that are under way.
         self._under_way = 0
         self._something = asyncio.Event()
@@ -102,6 +107,22 @@ class Publisher:
             finally:
                 self._under_way -= 1
             self._changed()
+
+    async def tell_letters(self) -> NoReturn:
+        """Log every few seconds how many letters there were, and at the end; until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(TELL_EVERY_S)
+                self._tell_letters()
+        finally:
+            self._tell_letters()
+
+    def _tell_letters(self) -> None:
+        """Say nothing of what is in them: an error's message may quote the event."""
+        written = self._statistics.letters.copy()
+        for (stage, reason), count in (written - self._told).items():
+            log.warning("letters: %d of stage %s, %s", count, stage, reason)
+        self._told = written
 
     async def _publish(self, batch: list[Finished]) -> None:
         records = self._records(batch)

@@ -61,6 +61,7 @@ class Feature(_message.Message):
         L2_CACHE: _ClassVar[Feature.Source]
         L3_CACHE: _ClassVar[Feature.Source]
         COMPUTED: _ClassVar[Feature.Source]
+        POSTGRES: _ClassVar[Feature.Source]
     SOURCE_UNSPECIFIED: Feature.Source
     DEFAULT: Feature.Source
     MEMORY: Feature.Source
@@ -70,6 +71,7 @@ class Feature(_message.Message):
     L2_CACHE: Feature.Source
     L3_CACHE: Feature.Source
     COMPUTED: Feature.Source
+    POSTGRES: Feature.Source
     NAME_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]

@@ -304,6 +304,21 @@ async def test_whoever_counts_accesses_is_told_of_each_wherever_it_is_found() ->
     assert told == ["a", "b", "a"]
 
 
+async def test_whoever_asks_when_an_entry_ends_or_writes_another_does_not_use_it() -> None:
+    cache, load = a_cache(policy="lru", max_entries=2), Loader()
+    await get(cache, load, "a")
+    await get(cache, load, "b")
+    hits = cache.local.hits
+
+    assert cache.expires_at("a") is not None
+    await put(cache, a=Value("older", 0))
+    await get(cache, load, "c")
+
+    assert cache.local.hits == hits
+    assert cache.expires_at("a") is None
+    assert cache.expires_at("b") is not None
+
+
 async def test_nothing_is_known_of_the_end_of_what_is_not_there() -> None:
     cache = a_cache()
 

@@ -246,6 +246,21 @@ class TestInvalidation:
 
         assert cache.expires_at("a") is None
 
+    async def test_who_leaves_while_it_writes_does_not_take_what_comes_later_for_its_echo(
+        self,
+    ) -> None:
+        l2 = Store()
+        cache = a_cache(a_level("l2", l2, tracked=True, timeout_ms=50))
+        l2.seconds = 0.04
+        writing = asyncio.ensure_future(put(cache, a=Value("ours")))
+        await asyncio.sleep(0.01)
+
+        writing.cancel()
+        await asyncio.wait([writing])
+        cache.invalidate(["a"])
+
+        assert cache.expires_at("a") is None
+
     async def test_when_anything_may_have_been_written_all_is_forgotten(self) -> None:
         cache, load = a_cache(), Loader()
         await get(cache, load, "a", "b")
@@ -262,6 +277,8 @@ class TestInvalidation:
         assert await get(cache, load, "a") == [("a!", "l1_cache")]
         await asyncio.sleep(0.2)
         assert await get(cache, load, "a") == [("a!", "computed")]
+
+        assert cache.expires_at("a") == pytest.approx(now() + 1)
 
         live = True
         await get(cache, load, "b")

@@ -52,6 +52,7 @@ def test_a_feature_that_was_not_declared_then_is_unset_and_one_that_is_no_more_i
         CODEC.encode(EVENT_US, ("text", UNSET)),
         CODEC.encode(EVENT_US, (7, (0.5,))),
         CODEC.encode(EVENT_US, (7, (0.5, "x"))),  # type: ignore[arg-type]
+        CODEC.encode(EVENT_US, (2**63, UNSET)),
         CODEC.encode(2**60, ROW.cells),
         CODEC.encode(-5, ROW.cells),
         msgspec.msgpack.encode([EVENT_US]),

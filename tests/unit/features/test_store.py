@@ -161,7 +161,8 @@ async def test_bytes_that_are_spoilt_on_purpose_are_missing_and_counted_too() ->
     assert store.features.corrupt == {"profile": 1}
 
 
-async def test_defect_8_a_request_as_of_a_point_in_time_goes_past_what_knows_the_latest() -> None:
+async def test_a_request_as_of_a_point_in_time_goes_past_what_knows_the_latest() -> None:
+    """Defect 8 of the design documents: points in time that are answered with the latest."""
     blobs = Blobs()
     asked: list[Sequence[Key]] = []
 
@@ -187,7 +188,8 @@ async def test_defect_8_a_request_as_of_a_point_in_time_goes_past_what_knows_the
     assert len(asked) == 1
 
 
-async def test_defect_9_a_value_is_as_old_as_its_event_and_not_as_its_answer() -> None:
+async def test_a_value_is_as_old_as_its_event_and_not_as_its_answer() -> None:
+    """Defect 9 of the design documents: the time of the answer, which hides how old it is."""
     store = over(Blobs())
     await store.set("profile", 1, ago_s=100, age=7)
     event_us = store.us(100)
@@ -197,7 +199,8 @@ async def test_defect_9_a_value_is_as_old_as_its_event_and_not_as_its_answer() -
     assert (await store.read("profile", 1))["age"].event_us == event_us
 
 
-async def test_defect_12_one_failing_feature_does_not_fail_the_others() -> None:
+async def test_one_row_that_is_broken_does_not_fail_the_others() -> None:
+    """Defect 12 of the design documents: a vector that fails with one of its features."""
     blobs = Blobs()
     store = over(blobs)
     await store.set("profile", 1, country="x", age=None)

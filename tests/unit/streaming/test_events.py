@@ -77,6 +77,11 @@ def test_what_is_no_json_object_is_no_event(body: bytes) -> None:
         decoded(body, max_bytes=10_000)
 
 
+def test_of_what_is_empty_it_is_said_where_events_are_in_redis() -> None:
+    with pytest.raises(InvalidRequest, match="in the field `body`"):
+        decoded(b"", max_bytes=10_000)
+
+
 def test_an_event_that_is_too_large_is_not_even_read() -> None:
     with pytest.raises(TooLarge, match="11 bytes, at most 10"):
         decoded(b"x" * 11, max_bytes=10)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -280,3 +281,27 @@ async def test_results_are_published_by_the_batch() -> None:
 
     assert results.asked <= 20
     assert json.loads(results.records[0].body)["event_id"] == "e0"
+
+
+async def test_letters_are_counted_in_the_log_now_and_then_and_not_quoted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "inferd")
+    it = Streaming(settings(), ends=False)
+
+    async def write() -> None:
+        for n in range(100):  # a second
+            it.source.put(b"{ secret", body(f"e{n}", amount="secret"))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(4.5)
+        assert len(caplog.messages) == 2
+        it.source.put(b"{ secret")
+        it.source.end()
+
+    await asyncio.gather(it.run(), write())
+
+    assert caplog.messages == [
+        "letters: 100 of stage decode, INVALID_REQUEST",
+        "letters: 100 of stage features, INVALID_REQUEST",
+        "letters: 1 of stage decode, INVALID_REQUEST",
+    ]

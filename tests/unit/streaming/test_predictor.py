@@ -85,6 +85,27 @@ async def test_numbers_that_do_not_fit_are_refused(numbers: Any, says: str) -> N
         await asked(FakeVersion(), numbers)
 
 
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"inputs": {"z": ["data.a", "data.b"]}}, "no input 'z'"),
+        ({"inputs": {"x": ["data.a"]}}, "unexpected shape"),
+        ({"prediction": "scor"}, "output 'scor'"),
+        ({"confidence": "sure"}, "output 'sure'"),
+    ],
+)
+async def test_a_route_that_does_not_fit_its_model_is_told_before_there_are_events(
+    said: Any, says: str
+) -> None:
+    models: Any = FakeModels(FakeVersion())
+    predictor = Predictor(models, asyncio.get_running_loop().time)
+    sound = {"model": "m", "inputs": {"x": ["data.a", "data.b"]}}
+
+    await predictor.check(Route.model_validate(sound))
+    with pytest.raises(InvalidRequest, match=says):
+        await predictor.check(Route.model_validate({**sound, **said}))
+
+
 async def test_a_model_that_is_not_there_is_not_found() -> None:
     with pytest.raises(NotFound):
         await asked(FakeVersion("another"))

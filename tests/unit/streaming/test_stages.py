@@ -92,7 +92,8 @@ async def test_the_model_is_asked_in_the_events_name_and_has_its_own_time() -> N
     assert deadline == Deadline(5.03)
 
 
-async def test_seed_defect_6_a_table_says_which_model_answers_which_event() -> None:
+async def test_a_table_says_which_model_answers_which_event() -> None:
+    """Defect 6 of the design documents: what asks for a prediction names no model, and no user."""
     routes = {
         "buy": ROUTE | {"model": "fraud", "version": "2"},
         "view": ROUTE | {"model": "ranker", "inputs": {"x": ["data.rank"]}},

@@ -99,7 +99,9 @@ class States:
 
     def decoded(self, view: AggregatedView, blob: bytes) -> State | None:
         """Return the state of a blob, which nobody else has; None, counted: it is of none."""
-        state = State.decode(view.plan, blob)
+        # What has no next stamp could never be written again.
+        later = stamp_of(blob) >= LATEST_STAMP
+        state = None if later else State.decode(view.plan, blob)
         if state is None:
             self.corrupt[view.view.name] += 1
         return state

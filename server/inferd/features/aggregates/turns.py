@@ -9,6 +9,7 @@ So nothing is counted twice or lost, whatever fails in between.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from inferd.cache.blobs import Blobs, Entry, Written
@@ -70,6 +71,8 @@ class Turns:
         self._wall_clock = wall_clock
         self._random = random
         self._worker: asyncio.Task[None] | None = None
+        #: Set when there is something to do before what is to be tried again.
+        self._came = asyncio.Event()
         #: How often a state had to be read again because another server was faster.
         self.conflicts = 0
         # Read for the sake of a write, so that slow writes are not taken for slow reads.
@@ -77,7 +80,8 @@ class Turns:
         self._guarded_put = guard.guards(self._put)
 
     def begin(self) -> None:
-        """Begin to work, unless that is under way."""
+        """Begin to work on what has come; what is tried again later does not hold it up."""
+        self._came.set()
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name="aggregates")
 
@@ -99,7 +103,10 @@ class Turns:
                     await self._take(turn)
                     await asyncio.sleep(0)  # a store in memory does not wait for anything
                 elif backlog:
-                    await asyncio.sleep(backlog.wake_at - now)
+                    self._came.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(backlog.wake_at - now):
+                            await self._came.wait()
         finally:
             self._worker = None
 

@@ -16,7 +16,7 @@ from inferd.cache.multilevel import MultiLevel
 from inferd.call import Call
 from inferd.deadline import Deadline
 from inferd.errors import InferdError
-from inferd.features.compute.work import SOURCE
+from inferd.features.compute.work import SOURCE, status_of
 from inferd.features.definitions import US, View
 from inferd.features.rows import Cell, Row
 from inferd.features.values import Found, Lookup, Status, Value, judged
@@ -57,7 +57,14 @@ class ComputedCodec:
 class Computes(Protocol):
     """Computes views (`inferd.features.compute.engine`)."""
 
-    async def fetch(self, call: Call, deadline: Deadline, lookups: Sequence[Lookup]) -> list[Found]:
+    async def fetch(
+        self,
+        call: Call,
+        deadline: Deadline,
+        lookups: Sequence[Lookup],
+        *,
+        part_by_part: bool = False,
+    ) -> list[Found]:
         """Return what is known by the deadline. Never raises `InferdError`."""
 
 
@@ -97,7 +104,7 @@ class ComputedViews:
         ids = [view.id_in(name) for name in names]
         at_us = self._now_us()
         lookups = [Lookup(view, each, view.everything) for each in ids]
-        found = await self._engine.fetch(call, deadline, lookups)
+        found = await self._engine.fetch(call, deadline, lookups, part_by_part=True)
         return [_computed(at_us, each) for each in found]
 
     def left_s(self, view: View, value: Computed) -> float:
@@ -130,7 +137,7 @@ class ComputedViews:
 def _computed(at_us: int, found: Found) -> Computed:
     """Return what was computed as it is cached."""
     event_us = at_us if found.event_us is None else found.event_us
-    if found.status is Status.TIMED_OUT:
+    if any(value.status is Status.TIMED_OUT for value in found.values):
         return Computed(at_us, Row(event_us, (), SOURCE), late=found.values)
     return Computed(at_us, Row(event_us, tuple(map(_cell, found.values)), SOURCE))
 
@@ -144,5 +151,5 @@ def _found(lookup: Lookup, value: Computed | None, source: str, now_us: int) -> 
         row = None if value is None else value.row._replace(source=source)
         return judged(lookup, row, now_us)
     values = [value.late[place] for place in lookup.places]
-    event_us = value.row.event_us
-    return Found(lookup, Status.TIMED_OUT, event_us=event_us, source=SOURCE, values=values)
+    status, event_us = status_of(lookup, values), value.row.event_us
+    return Found(lookup, status, event_us=event_us, source=SOURCE, values=values)

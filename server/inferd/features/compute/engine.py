@@ -8,7 +8,8 @@ there nothing left to wait for.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from inferd.features.values import Found, Lookup
 
 RESERVE_S = 0.001
 """Kept back of the time, to put an answer together with what there is."""
+TURN_S = 0.002
+"""For so long entities are computed before others have their turn."""
 
 Read = Callable[[Call, Deadline, Sequence[Lookup]], Awaitable[Sequence[Found]]]
 """Reads views: what is known of them by the deadline. Never raises `InferdError`."""
@@ -51,7 +54,7 @@ class Engine:
         clock: Clock,
         now_us: Callable[[], int],
     ) -> None:
-        """Read other views by `read`; take `max_latency_s` at most, or less if there is less."""
+        """Read other views by `read`; wait `max_latency_s` at most, or less if there is less."""
         self._plan = plan
         self._tables = tables
         self._at_hand = {
@@ -62,15 +65,26 @@ class Engine:
         self._clock = clock
         self._now_us = now_us
 
-    async def fetch(self, call: Call, deadline: Deadline, lookups: Sequence[Lookup]) -> list[Found]:
-        """Return what is known of computed views by the deadline, in the order of `lookups`."""
+    async def fetch(
+        self,
+        call: Call,
+        deadline: Deadline,
+        lookups: Sequence[Lookup],
+        *,
+        part_by_part: bool = False,
+    ) -> list[Found]:
+        """Return what is known of computed views by the deadline, in the order of `lookups`.
+
+        `part_by_part`: others will ask for parts of it, so that it is worth something although
+        something required is lacking.
+        """
         now = self._clock()
-        left_s = min(self._max_latency_s, deadline.remaining(now) - RESERVE_S)
-        until = Deadline.after(max(0.0, left_s), now=now)
+        ends = Deadline(max(now, deadline.at - RESERVE_S))
         works = [
             Work(each, self._plan.recipe(each.view, each.places), self._at_hand) for each in lookups
         ]
-        run = _Run(call, until, self._tables)
+        until = ends.tightened(self._max_latency_s, now=now)
+        run = _Run(call, until, self._tables, forsakes=not part_by_part)
         try:
             # What needs only what the caller says is looked up beside what is read.
             run.go_on(work for work in works if work.said)
@@ -78,28 +92,57 @@ class Engine:
                 found = iter(await self._read(call, until, bases))
                 for work in works:
                     work.take([next(found) for _ in work.bases])
-            run.go_on(works)
-            while run.waiting:
-                done, _ = await asyncio.wait(
-                    run.waiting,
-                    timeout=max(0.0, until.remaining(self._clock())),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if not done:
-                    break
-                run.go_on(run.settled(done))
+            await self._compute(run, deque(works), ends)
+            await self._wait_for_rows(run)
         finally:
             run.give_up()
         now_us = self._now_us()
         return [work.found(now_us) for work in works]
 
+    async def _compute(self, run: "_Run", works: deque[Work], ends: Deadline) -> None:
+        """Compute what can be; what there is no time for is left."""
+        while works:
+            began = self._clock()
+            run.go_on(self._for_a_turn(works, began))
+            # Only waiting is limited to less than the caller's deadline.
+            run.until = min(ends, Deadline(run.until.at + self._clock() - began))
+            if works:
+                await asyncio.sleep(0)  # others have deadlines, too
+                if ends.remaining(self._clock()) <= 0:
+                    for work in works:
+                        work.leave()
+                    return
+
+    def _for_a_turn(self, works: deque[Work], began: float) -> Iterator[Work]:
+        while works:
+            yield works.popleft()
+            if self._clock() - began >= TURN_S:
+                return
+
+    async def _wait_for_rows(self, run: "_Run") -> None:
+        """Go on with what is looked up, until all is there or the time is over."""
+        while run.waiting:
+            done, _ = await asyncio.wait(
+                run.waiting,
+                timeout=max(0.0, run.until.remaining(self._clock())),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not done:
+                return
+            run.go_on(run.settled(done))
+
 
 class _Run:
     """The look-ups of one call: one for each row, however many need it."""
 
-    def __init__(self, call: Call, until: Deadline, tables: Mapping[str, TableSource]) -> None:
+    def __init__(
+        self, call: Call, until: Deadline, tables: Mapping[str, TableSource], *, forsakes: bool
+    ) -> None:
+        """`forsakes`: an entity that lacks something required has nothing more looked up."""
+        self._forsakes = forsakes
         self._call = call
-        self._until = until
+        #: For so long rows are waited for.
+        self.until = until
         self._tables = tables
         #: By table and key: who asks for the row, or has asked.
         self._asked: dict[tuple[str, Held], asyncio.Task[Rows]] = {}
@@ -112,7 +155,7 @@ class _Run:
         hopeless = set()
         for work in works:
             wants = work.advance()
-            if work.hopeless:
+            if self._forsakes and work.hopeless:
                 hopeless.add(work)
             else:
                 wanted += [(work, want) for want in wants]
@@ -149,7 +192,7 @@ class _Run:
             if row not in self._asked:
                 keys.setdefault(row[0], []).append(row[1])
         for name, its in keys.items():
-            asked = self._tables[name].get(self._call, self._until, its)
+            asked = self._tables[name].get(self._call, self.until, its)
             task = asyncio.create_task(asked, name=f"table {name}")
             self._asked.update(((name, key), task) for key in its)
 
@@ -159,6 +202,7 @@ class _Run:
             self.waiting[task] = [each for each in waiting if each[0] not in hopeless]
             if not self.waiting[task]:
                 del self.waiting[task]
+                self._asked = {row: it for row, it in self._asked.items() if it is not task}
                 _stop(task)
 
 

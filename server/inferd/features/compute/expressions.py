@@ -46,6 +46,7 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*")
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
 _WRAPPER = re.compile(r"wrapper\((\w+)\)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_MIXED = re.compile(r"applied to '\((?:int, double|double, int)\)'")
 
 
 class BadExpression(ValueError):
@@ -142,6 +143,8 @@ def _described(told: str, variables: Mapping[str, Kind]) -> str:
         message = _WRAPPER.sub(r"\1", what.replace(" (in container '')", ""))
         if name := _UNDECLARED.search(message):
             message += f"; {nearest(name[1], variables)}" if variables else "; there are none"
+        if _MIXED.search(message):
+            message += "; they do not mix: write double(x) for an int, 2.0 for 2"
         problems.append(f"{message} (line {line}, column {column})")
     return "; ".join(problems) or told
 

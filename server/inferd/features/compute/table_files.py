@@ -98,7 +98,8 @@ def _named(header: list[str], line: list[str]) -> Mapping[str, object]:
 
 
 def _jsonl(text: str) -> Iterator[tuple[int, Line]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not by `splitlines`: there are other ends of lines for it, which texts in JSON may have.
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, partial(_object, line)
 

@@ -6,12 +6,10 @@ turn of the event loop is asked together. A cell of another type than declared i
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inferd.cache import table_sqlite
 from inferd.cache.coalesced import Coalesced
-from inferd.cache.connection import Redis
-from inferd.cache.table_redis import RedisTable
 from inferd.call import Call
 from inferd.config import resilience as config
 from inferd.deadline import Deadline
@@ -29,6 +27,9 @@ from inferd.features.suggestions import nearest
 from inferd.resilience.dependency import Dependency
 from inferd.resilience.toolbox import Toolbox
 from inferd.telemetry.statistics import Histogram
+
+if TYPE_CHECKING:  # it takes a while to import, and many servers have none
+    from inferd.cache.connection import Redis
 
 MOST_KEYS = 200
 """Asked for at once."""
@@ -55,7 +56,7 @@ class Tables:
         definitions: Definitions,
         *,
         toolbox: Toolbox,
-        redis: Redis | None,
+        redis: "Redis | None",
         threads: int = THREADS,
         most_waiting: int = MOST_WAITING,
     ) -> None:
@@ -99,29 +100,39 @@ class Tables:
         """Return how a table is asked, and how its answers are read."""
         names = [each.name for each in table.columns]
         if table.redis_hash is not None:
-            if self._redis is None:
-                raise DeclarationError(["redis_hash: the configuration has no redis.url"])
-            return RedisTable(self._redis, table.redis_hash, names).get, cells.from_redis
+            return self._from_redis(table.redis_hash, names), cells.from_redis
         if table.sqlite is not None and table.query is not None:
-            try:
-                selected = table_sqlite.columns(table.sqlite, table.query)
-            except DependencyFailed as error:
-                raise DeclarationError([f"query: {error}"]) from error
-            if lacking := [
-                f"query: it selects no column {name!r}; {nearest(name, selected)}"
-                for name in names
-                if name not in selected
-            ]:
-                raise DeclarationError(lacking)
-            database = table_sqlite.SqliteTable(table.sqlite, table.query)
-            self._closing.append(database.close)
-            return database.get, cells.from_sqlite
+            return self._from_sqlite(table.sqlite, table.query, names), cells.from_sqlite
         assert table.function is not None, "it has one source"
         try:
             function = table_functions.named(table.function)
         except ValueError as error:
             raise DeclarationError([f"function: {error}"]) from error
         return FunctionTable(table.name, function, self.executor).get, cells.from_python
+
+    def _from_redis(self, pattern: str, names: Sequence[str]) -> Fetch:
+        if self._redis is None:
+            raise DeclarationError(["redis_hash: the configuration has no redis.url"])
+        from inferd.cache.table_redis import RedisTable
+
+        return RedisTable(self._redis, pattern, names).get
+
+    def _from_sqlite(self, path: Path, query: str, names: Sequence[str]) -> Fetch:
+        from inferd.cache import table_sqlite
+
+        try:
+            selected = table_sqlite.columns(path, query)
+        except DependencyFailed as error:
+            raise DeclarationError([f"query: {error}"]) from error
+        if lacking := [
+            f"query: it selects no column {name!r}; {nearest(name, selected)}"
+            for name in names
+            if name not in selected
+        ]:
+            raise DeclarationError(lacking)
+        database = table_sqlite.SqliteTable(path, query)
+        self._closing.append(database.close)
+        return database.get
 
 
 class TableStatistics:

@@ -4,7 +4,7 @@ What is known is a list of slots (`inferd.features.compute.plan`). A slot that c
 in time is filled with its default, and says so; so does all that was computed from it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from inferd.features.compute.plan import Recipe, Step
@@ -84,17 +84,23 @@ class Work:
         step = self._recipe.steps[number]
         self._slots[self._first + number] = _stand_in(step, _TIMED_OUT)
 
+    def leave(self) -> None:
+        """Do without what is not computed yet: there is no time to compute it."""
+        for number in range(len(self._recipe.steps)):
+            if self._slots[self._first + number] is None:
+                self.fail(number)
+
     @property
     def hopeless(self) -> bool:
         """Whether something required can come no more."""
-        return self.lookup.view.has_required and any(self._lacking())
+        required = self.lookup.view.has_required
+        return required and _lacks(self.lookup, self._outputs()) is not None
 
     def found(self, now_us: int) -> Found:
         """Return what is known; where it is not known yet, a default stands in.
 
         `now_us` is when what depends on no event came to be so.
         """
-        lacking = any(status is not _TIMED_OUT for status in self._lacking())
         self._finish()
         as_of_us = self.lookup.as_of_us
         at_us = now_us if as_of_us is None else min(now_us, as_of_us)
@@ -106,22 +112,13 @@ class Work:
             if value is not None
         ]
         events = [value.event_us for value in values if value.event_us is not None]
-        # Where something is lacking for good, the rest was given up, and time is not the reason.
-        late = not lacking and any(value.status is _TIMED_OUT for value in values)
         return Found(
             self.lookup,
-            _TIMED_OUT if late else _PRESENT,
+            status_of(self.lookup, values),
             event_us=max(events, default=None),
             source=SOURCE,
             values=values,
         )
-
-    def _lacking(self) -> Iterator[Status]:
-        """Return why what is required is not there, where it can come no more."""
-        features = self.lookup.view.features
-        for place, value in zip(self.lookup.places, self._outputs(), strict=True):
-            if value is not None and value.value is None and features[place].required:
-                yield value.status
 
     def _finish(self) -> None:
         """Do without what is not there yet."""
@@ -160,6 +157,27 @@ class Work:
 
     def _outputs(self) -> list[Value | None]:
         return [self._slots[slot] for slot in self._recipe.outputs]
+
+
+def status_of(lookup: Lookup, values: Sequence[Value]) -> Status:
+    """Return what is to be thought of values as a whole: whether some of them are late.
+
+    Where something required is lacking for good, the rest was given up, and time is not the reason.
+    """
+    late = any(value.status is _TIMED_OUT for value in values)
+    return _TIMED_OUT if late and _lacks(lookup, values) in (None, _TIMED_OUT) else _PRESENT
+
+
+def _lacks(lookup: Lookup, values: Sequence[Value | None]) -> Status | None:
+    """Return why something required will not come; None: all that is required came, or may."""
+    view, why = lookup.view, None
+    if view.has_required:
+        for place, value in zip(lookup.places, values, strict=True):
+            if value is not None and value.value is None and view.features[place].required:
+                why = value.status
+                if why is not _TIMED_OUT:
+                    break
+    return why
 
 
 def _said(value: Held | None) -> Value:

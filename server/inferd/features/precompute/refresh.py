@@ -106,9 +106,12 @@ class RefreshAhead:
         return watched.hot.add
 
     async def run(self) -> None:
-        """Refresh until cancelled; whoever starts this task owns it."""
+        """Refresh until cancelled; whoever starts this task owns it.
+
+        With no cache to watch there is nothing to do, and it ends at once.
+        """
         self._idle_since = self._clock(), self._thread_clock()
-        while True:
+        while self._caches:
             until = self._clock() + self._interval_s
             await self._round(until)
             await asyncio.sleep(max(LEAST_WAIT_S, until - self._clock()))
@@ -143,25 +146,28 @@ class RefreshAhead:
         self._skip((entry.ends for entry in piece.entries), SHARE, now)
         watched = piece.of
         # What others have loaded meanwhile ends at another time.
-        keys = [
-            entry.key
+        ends = {
+            entry.key: entry.ends
             for entry in piece.entries
             if entry.ends > now and watched.expires_at(entry.key) == entry.ends
-        ]
-        if not keys:
+        }
+        if not ends:
             return
+        keys = failed = [*ends]
         began = self._begin()
         try:
             async with asyncio.timeout(watched.lead_s):
                 await watched.refresh(keys)
+            # What was loaded and not kept, because it was not whole, is no better than an error.
+            failed = [key for key in keys if watched.expires_at(key) in (None, ends[key])]
         except Exception:
             log.debug("%d entries could not be refreshed", len(keys), exc_info=True)
-            self._end(began)
-            watched.failed.update(keys)
-            self.statistics.failed += len(keys)
-        else:
-            watched.refreshed(keys, self._end(began))
-            self.statistics.refreshed += len(keys)
+        took_s = self._end(began)
+        if len(failed) < len(keys):
+            watched.refreshed(keys, took_s)
+        watched.failed.update(failed)
+        self.statistics.failed += len(failed)
+        self.statistics.refreshed += len(keys) - len(failed)
 
     def _skip(self, ends: Iterable[float], because: str, now: float) -> None:
         self.statistics.skipped[because] += sum(each <= now for each in ends)

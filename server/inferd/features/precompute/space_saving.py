@@ -44,11 +44,6 @@ class SpaceSaving(Generic[Key]):
     def __len__(self) -> int:
         return len(self._counts)
 
-    @property
-    def missed(self) -> int:
-        """How often a key may have occurred that has no counter, at most."""
-        return self._least if len(self._counts) == self._counters else 0
-
     def add(self, key: Key) -> None:
         """Count one occurrence, in constant time."""
         counts, keys = self._counts, self._keys

@@ -25,7 +25,6 @@ class Kept(NamedTuple):
     newest_us: int
     #: Hashes of ids, the oldest first.
     recent: list[int]
-    overwritten: int
     #: Sorted by event time.
     events: list[Event]
     #: Of each level the tiles, with their numbers.
@@ -54,13 +53,12 @@ class Codec:
             body = summed[_CRC_BYTES:]
             if crc32(body, self._fingerprint) != int.from_bytes(summed[:_CRC_BYTES]):
                 return None
-            newest_us, recent, overwritten, events, tiles = self._decode(body)
+            newest_us, recent, events, tiles = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return Kept(
             newest_us,
             recent,
-            overwritten,
             events,
             [[(index, list(partials)) for index, partials in level] for level in tiles],
         )
@@ -73,7 +71,7 @@ def _type_of(levels: Sequence[Level]) -> Any:
         _list_of(_tuple_of(int, _tuple_of(*(slot.reducer.state | None for slot in level.slots))))
         for level in levels
     ]
-    return _tuple_of(int, list[int], int, events, _tuple_of(*tiles))
+    return _tuple_of(int, list[int], events, _tuple_of(*tiles))
 
 
 def _tuple_of(*types: Any) -> Any:

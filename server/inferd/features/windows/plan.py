@@ -30,7 +30,7 @@ TILES_US = tuple(
 TILES_PER_WINDOW = 60
 """At least, of windows of a minute and more."""
 
-_FORMAT = 1
+_FORMAT = 2
 """Another one whenever a state looks different as bytes, or the same bytes mean something else."""
 
 

@@ -18,15 +18,11 @@ Event = tuple[int, Cells]
 
 
 class Ring:
-    """The last events. `overwritten` counts those that had to go before their time."""
+    """The last events."""
 
-    def __init__(self, capacity: int, events: Sequence[Event] = (), overwritten: int = 0) -> None:
+    def __init__(self, capacity: int, events: Sequence[Event] = ()) -> None:
         self._capacity = capacity
         self._events = deque(events)
-        self.overwritten = overwritten
-
-    def __len__(self) -> int:
-        return len(self._events)
 
     def add(self, event: Event) -> Event | None:
         """Add an event wherever it belongs, and return the oldest if there are now too many."""
@@ -38,7 +34,6 @@ class Ring:
         events.insert(place, event)
         if len(events) <= self._capacity:
             return None
-        self.overwritten += 1
         return events.popleft()
 
     def pop_until(self, until_us: int) -> list[Event]:

@@ -30,21 +30,16 @@ class State:
     """The events of one entity, as far as the plan needs them."""
 
     def __init__(self, plan: Plan, kept: Kept | None = None) -> None:
-        kept = kept or Kept(0, [], 0, [], [()] * len(plan.levels))
+        kept = kept or Kept(0, [], [], [()] * len(plan.levels))
         self._plan = plan
         #: The time of the newest event; 0: there was none.
         self.newest_us = kept.newest_us
         self._recent = Recent(kept.recent)
-        self._ring = Ring(RING_CAPACITY, kept.events, kept.overwritten)
+        self._ring = Ring(RING_CAPACITY, kept.events)
         self._levels = [Tiles(*each) for each in zip(plan.levels, kept.tiles, strict=True)]
         self._as_of_us = 0
         #: When something will have become too old for its place.
         self._due_us = 0
-
-    @property
-    def overwritten(self) -> int:
-        """How many events left the ring because others came: windows that lack them are tiled."""
-        return self._ring.overwritten
 
     def add(
         self,
@@ -85,11 +80,6 @@ class State:
                 states[window.window_us, place] = state
         return tuple(answer(states[us, place]) for us, place, answer in self._plan.answers)
 
-    def is_empty(self, at_us: int) -> bool:
-        """Return whether nothing is left at a time."""
-        self.evict(at_us)
-        return not self._ring and not any(self._levels)
-
     def evict(self, at_us: int) -> None:
         """Let go of what no window needs at a time, and put into larger tiles what can be."""
         if at_us > self._as_of_us:
@@ -100,7 +90,7 @@ class State:
     def encode(self, stamp: int) -> bytes:
         """Return it as a blob (`inferd.cache.blobs`)."""
         tiles = [level.all() for level in self._levels]
-        kept = Kept(self.newest_us, self._recent.all(), self.overwritten, self._ring.all(), tiles)
+        kept = Kept(self.newest_us, self._recent.all(), self._ring.all(), tiles)
         return self._plan.codec.encode(stamp, kept)
 
     @classmethod

@@ -61,9 +61,6 @@ class Tiles:
         #: The first that any window can need.
         self._first = self._first_needed(0)
 
-    def __len__(self) -> int:
-        return len(self._tiles)
-
     @property
     def start_us(self) -> int:
         """Nothing of this time or earlier is kept."""

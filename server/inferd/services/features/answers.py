@@ -31,6 +31,7 @@ SOURCES: Mapping[str, int] = {
     "memory": pb.Feature.MEMORY,
     "redis": pb.Feature.REDIS,
     "sqlite": pb.Feature.SQLITE,
+    "postgres": pb.Feature.POSTGRES,
     "l1_cache": pb.Feature.L1_CACHE,
     "l2_cache": pb.Feature.L2_CACHE,
     "l3_cache": pb.Feature.L3_CACHE,

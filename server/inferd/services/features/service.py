@@ -35,15 +35,17 @@ SERVICE = pb.DESCRIPTOR.services_by_name["FeatureService"]
 NAMED = 10
 """Of the features that are lacking, so many are told."""
 
-CASCADE = Cascade(
-    stages=(
-        Stage(
-            name="features",
-            # Features are for decisions that are to be made within tens of milliseconds.
-            ladder=(Rung(name="store", cap_ms=20), Rung(name="defaults", seed_ms=0.05)),
-        ),
-    )
-)
+# Features are for decisions that are to be made within tens of milliseconds.
+CAP_MS = 20.0
+MS_PER_ENTITY = 0.1
+"""What reading and computing may take besides waiting, in a batch."""
+
+
+def _cascade(settings: Settings, *, entities: int) -> Cascade:
+    """Return the cascade unless the configuration has one."""
+    cap_ms = max(CAP_MS, settings.compute_timeout_ms) + MS_PER_ENTITY * entities
+    ladder = (Rung(name="store", cap_ms=cap_ms), Rung(name="defaults", seed_ms=0.05))
+    return Cascade(stages=(Stage(name="features", ladder=ladder),))
 
 
 class Features:
@@ -64,7 +66,8 @@ class Features:
         self._settings = settings
         self._selections = Selections(store.definitions)
         endpoints = [
-            toolbox.endpoint(f"/{SERVICE.full_name}/{rpc}", CASCADE) for rpc in ("Get", "BatchGet")
+            toolbox.endpoint(f"/{SERVICE.full_name}/{rpc}", _cascade(settings, entities=entities))
+            for rpc, entities in (("Get", 1), ("BatchGet", settings.max_entities))
         ]
         self._get, self._batch_get = endpoints
         self._one, self._many = (

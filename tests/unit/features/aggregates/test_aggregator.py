@@ -301,6 +301,19 @@ async def test_no_stamp_is_beyond_what_stores_can_compare() -> None:
     assert base.stamp == 0
 
 
+async def test_a_state_that_no_later_one_could_follow_is_none() -> None:
+    desk = over(Blobs())
+    share = desk.payment(1).shares[0]
+    state = State(share.of.plan)
+    state.add(desk.us(1), "an event", share.values, now_us=desk.us(0))
+
+    base = desk.aggregator.states.base(share.of, state.encode(LATEST_STAMP))
+
+    assert base.stamp == 0
+    assert base.state.newest_us == 0
+    assert desk.aggregator.states.corrupt == {"spending": 1}
+
+
 async def test_a_blob_is_decoded_once_as_long_as_it_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -376,3 +389,27 @@ async def test_what_became_of_events_is_counted() -> None:
         ("payment", "DUPLICATE"): 1,
         ("payment", "TOO_OLD"): 1,
     }
+
+
+async def test_who_comes_while_another_entity_waits_to_be_tried_again_does_not_wait() -> None:
+    blobs, clock = Blobs(), asyncio.get_running_loop().time
+    desk, rival = over(blobs), over(Elsewhere(blobs))
+
+    async def fight() -> None:
+        await rival.record(rival.payment(1, id=f"rival {len(blobs.puts)}"))
+
+    async def last() -> None:
+        await fight()
+        lost.set()
+
+    lost = asyncio.Event()
+    blobs.before_put += [*[fight] * 7, last]
+    fought = asyncio.ensure_future(desk.record(desk.payment(1)))
+    await lost.wait()
+    await asyncio.sleep(0.0001)
+    began = clock()
+
+    assert await desk.record(desk.payment(2)) == [ADDED]
+    assert clock() - began == pytest.approx(2 * blobs.takes_s)
+    assert not fought.done()
+    assert await fought == [ADDED]

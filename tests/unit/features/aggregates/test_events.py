@@ -64,7 +64,7 @@ def test_an_event_is_not_of_the_entity_that_it_does_not_name() -> None:
         ({"amuont": 1}, "event payment has no field 'amuont'; did you mean amount?"),
         ({"user": None}, "payment.user: it is required, and left out or null"),
         ({"user": "7"}, "payment.user: expected int64, got string"),
-        ({"shop": ""}, "ids of entity merchant are string of 1 to 512 bytes, not ''"),
+        ({"shop": ""}, "ids of entity merchant are strings of 1 to 512 bytes, not ''"),
     ],
 )
 def test_a_field_that_is_wrong_is_told_by_name(fields: dict[str, Any], message: str) -> None:

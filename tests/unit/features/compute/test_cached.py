@@ -63,8 +63,19 @@ class Engine:
         self.seconds = 0.0
         #: Of the second feature.
         self.status = Status.PRESENT
+        #: Of what is told as a whole, where that is not of the second feature.
+        self.whole: Status | None = None
+        self.part_by_part: list[bool] = []
 
-    async def fetch(self, _: Call, deadline: Deadline, lookups: Sequence[Lookup]) -> list[Found]:
+    async def fetch(
+        self,
+        _: Call,
+        deadline: Deadline,
+        lookups: Sequence[Lookup],
+        *,
+        part_by_part: bool = False,
+    ) -> list[Found]:
+        self.part_by_part.append(part_by_part)
         self.asked += [each.entity_id for each in lookups]
         left_s = deadline.remaining(now())
         await asyncio.sleep(min(self.seconds, left_s))
@@ -78,7 +89,8 @@ class Engine:
         if self.status is not Status.PRESENT:
             second = Value(None, self.status, None, "")
         both = (Value(number, Status.PRESENT, START_US, "computed"), second)
-        whole = Status.TIMED_OUT if self.status is Status.TIMED_OUT else Status.PRESENT
+        late = self.status is Status.TIMED_OUT
+        whole = self.whole or (Status.TIMED_OUT if late else Status.PRESENT)
         values = [both[place] for place in lookup.places]
         return Found(lookup, whole, event_us=START_US, source="computed", values=values)
 
@@ -162,6 +174,29 @@ async def test_what_was_late_is_given_and_not_kept() -> None:
     it.engine.status = Status.PRESENT
     assert await it.ask(KEPT, 7) == given(2, "computed")
     assert await it.ask(KEPT, 7) == given(2, "l1_cache")
+
+
+async def test_what_was_late_does_not_make_other_parts_of_its_view_late() -> None:
+    it = Bench(Store())
+    it.engine.status = Status.TIMED_OUT
+    (found,) = await it.fetch(Lookup(KEPT, 7, (0,)))
+    assert found.status is Status.PRESENT
+    assert found.values[0].value == 1
+
+
+async def test_what_is_lacking_for_good_beside_what_was_late_is_not_kept_either() -> None:
+    it = Bench(Store())
+    it.engine.status, it.engine.whole = Status.TIMED_OUT, Status.PRESENT
+    await it.ask(KEPT, 7)
+    it.engine.status = Status.PRESENT
+    assert await it.ask(KEPT, 7) == given(2, "computed")
+
+
+async def test_what_is_kept_is_computed_for_whoever_asks_for_a_part_of_it() -> None:
+    it = Bench()
+    await it.ask(KEPT, 7)
+    await it.ask(FRESH, 7)
+    assert it.engine.part_by_part == [True, False]
 
 
 async def test_what_there_is_none_of_is_kept_as_that() -> None:

@@ -81,6 +81,7 @@ def test_it_refers_to_what_its_code_names(text: str, references: tuple[str, ...]
         ("profile.agee + 1", "reference to 'profile.agee'; did you mean profile.age"),
         ("1 + profil.age", r"'profil.age'; did you mean profile.age.* \(line 1, column 11\)"),
         ("profile.income + 1", r"no matching overload for '_\+_' applied to '\(double, int\)'"),
+        ("profile.age > 1.0", r"'\(int, double\)'; they do not mix: write double\(x\)"),
         ("profile.age.days", "expression of type 'int' cannot be the operand of a select"),
         ("nonsense(1)", "undeclared reference to 'nonsense'"),
         ("profile.premium ? 1 : 'a'", "no matching overload"),

@@ -100,6 +100,16 @@ class TestFiles:
 
         assert it.sources["t"].rows == {7: WHOLE, 8: {}}
 
+    async def test_a_text_in_jsonl_may_have_what_elsewhere_ends_a_line(
+        self, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "shops.jsonl"
+        file.write_text('{"id":7,"name":"a\u2028b\x85c"}\r\n{"id":8}\r\n', newline="")
+
+        it = tables(a_table("t", *COLUMNS, file=file))
+
+        assert it.sources["t"].rows == {7: {"name": "a\u2028b\x85c"}, 8: {}}
+
     async def test_every_wrong_line_is_named(self, tmp_path: Path) -> None:
         csv, jsonl = tmp_path / "a.csv", tmp_path / "b.jsonl"
         csv.write_text("id,x\n1,2\n1,3\n4\n,5\n6,1.5\nx,1\n9223372036854775808,1\n7,\n")
@@ -133,7 +143,7 @@ class TestFiles:
         ("name", "content", "problem"),
         [
             ("a.csv", b"id,price\n", ":1: there is no column 'x'; there are id, price"),
-            ("a.csv", b"", ":1: there is no column 'id'; there are "),
+            ("a.csv", b"", ":1: there is no column 'id'; there are none"),
             ("a.csv", b'id,x\n1,"2\n', ":2: unexpected end of data"),
             ("a.csv", b"id,x\n\xff,1\n", ": not valid UTF-8 (invalid start byte)"),
             ("a.tsv", b"", ": a table is .csv or .jsonl"),
@@ -351,4 +361,13 @@ async def test_a_table_in_redis_needs_a_redis() -> None:
     assert problems == (
         "tables.t.redis_hash: the configuration has no redis.url",
         "tables.u.function: json:no: module 'json' has no attribute 'no'",
+    )
+
+
+async def test_a_list_is_no_key_and_a_column_is_declared_once() -> None:
+    table = a_table("t", a_column("x"), a_column("x"), key="float_list[2]")
+
+    assert refusal(table) == (
+        "tables.t.columns.x: declared 2 times",
+        "tables.t.key.type: a list is no key",
     )

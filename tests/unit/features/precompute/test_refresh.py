@@ -38,6 +38,8 @@ class Cache:
         self.ends: dict[str, float] = {}
         self.loads: list[tuple[float, list[str]]] = []
         self.broken: set[str] = set()
+        #: Keys whose loads lack something, and are not kept.
+        self.late: set[str] = set()
         self.cancelled = 0
         #: How long loading takes, which is not work.
         self.away_s = 0.0
@@ -60,7 +62,7 @@ class Cache:
         self.fill(keys)
 
     def fill(self, keys: Iterable[str]) -> None:
-        self.ends.update((key, now() + self.ttl_s) for key in keys)
+        self.ends.update((key, now() + self.ttl_s) for key in keys if key not in self.late)
 
     @property
     def loaded(self) -> list[str]:
@@ -269,6 +271,19 @@ async def test_what_fails_is_counted_and_tried_again_alone() -> None:
     assert [world.cache.expires_at(key) is None for key in "abcd"] == [False, False, True, False]
 
 
+async def test_what_is_loaded_and_not_kept_has_failed() -> None:
+    world = World()
+    world.read("ab")
+    world.cache.late = {"b"}
+
+    async with world.running():
+        await asyncio.sleep(TTL_S - 5)
+
+    statistics = world.ahead.statistics
+    assert (statistics.refreshed, statistics.failed) == (1, world.cache.loaded.count("b"))
+    assert statistics.failed > 1
+
+
 async def test_a_refresh_that_hangs_does_not_keep_others_from_theirs() -> None:
     world = World()
     world.read("a")
@@ -343,3 +358,10 @@ async def test_all_of_it_can_be_scraped() -> None:
 def test_more_cannot_be_refreshed_than_are_counted() -> None:
     with pytest.raises(ValueError, match="tracked must be at least top"):
         Precompute(top=100, tracked=99)
+
+
+async def test_where_nothing_is_cached_nobody_looks_what_is_due() -> None:
+    ahead = RefreshAhead(Precompute(), busy=lambda: 0.0, clock=now)
+
+    async with asyncio.timeout(0):
+        await ahead.run()

@@ -20,11 +20,6 @@ def test_a_key_without_a_counter_takes_over_the_smallest() -> None:
     tracked = counted(2, "aaabbc")
 
     assert bounds(tracked) == {"a": (3, 3), "c": (1, 3)}
-    assert tracked.missed == 3
-
-
-def test_nothing_is_missed_while_there_are_counters_left() -> None:
-    assert counted(3, "aab").missed == 0
 
 
 def test_a_hot_key_is_found_among_many_that_come_once() -> None:

@@ -22,7 +22,7 @@ def test_when_it_is_full_the_oldest_goes_also_if_it_has_just_come() -> None:
 
     assert ring.add(event(6)) == event(5)
     assert ring.add(event(1)) == event(1)
-    assert (ring.all(), ring.overwritten) == ([event(6), event(7)], 2)
+    assert ring.all() == [event(6), event(7)]
 
 
 def test_between_two_times_is_without_the_first_and_with_the_second() -> None:
@@ -30,4 +30,4 @@ def test_between_two_times_is_without_the_first_and_with_the_second() -> None:
 
     assert ring.between(1, 4) == [event(2), event(3), event(4)]
     assert ring.pop_until(1) == [event(0), event(1)]
-    assert len(ring) == 4
+    assert len(ring.all()) == 4
