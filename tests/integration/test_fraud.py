@@ -312,6 +312,19 @@ def test_a_rule_that_is_snoozed_is_left_out_for_whom_it_is(bank: Bank) -> None:
     assert [each.decided_by for each in answers] == ["", "huge"]
 
 
+def test_a_snooze_until_what_was_meant_to_be_seconds_is_refused(bank: Bank) -> None:
+    snooze = pb.SnoozeRuleRequest(
+        rule_id="huge",
+        entity=pb.FraudEntity(kind=pb.FraudEntity.USER, value="baron"),
+        until_us=now_us() // 1_000_000 + 3600,
+    )
+
+    with pytest.raises(InvalidRequest) as caught:
+        bank.call("SnoozeRule", snooze, pb.SnoozeRuleResponse)
+
+    assert [each.field for each in caught.value.violations] == ["until_us"]
+
+
 def test_rules_are_reloaded_only_if_all_of_them_are_right(bank: Bank) -> None:
     file = bank.directory / "rules.yaml"
     before = bank.call("ListRules", pb.ListRulesRequest(), pb.ListRulesResponse)

@@ -210,6 +210,9 @@ def test_the_command_says_where_there_is_no_trail(
 ) -> None:
     assert main(["audit", "verify", "--path", str(tmp_path)]) == 2
     assert "there is no audit trail in" in capsys.readouterr().err
+    chain(tmp_path, "t1")
+    assert main(["audit", "verify", "--path", str(tmp_path), "--server", "oen"]) == 2
+    assert "no audit trail of oen" in capsys.readouterr().err
 
 
 @asynccontextmanager

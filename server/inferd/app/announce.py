@@ -5,6 +5,7 @@ from typing import Protocol
 
 from inferd import __version__
 from inferd.config import Config
+from inferd.config.fraud_service import Fraud
 from inferd.inference.registry import IndexEntry
 from inferd.inference.version import State
 
@@ -50,6 +51,7 @@ def announcement(
         table(index),
         "",
         *_features(views, config.features.store),
+        *_fraud(config.fraud),
         f"  gRPC     {host}:{port}",
         f"  metrics  http://{host}:{http_port}/metrics",
         f"  health   http://{host}:{http_port}/v2/health/ready",
@@ -63,6 +65,8 @@ def announcement(
             f"""  grpcurl -plaintext -d '{{"name": "{ready[-1].name}"}}' {host}:{port}"""
             " inference.GRPCInferenceService/ModelMetadata"
         )
+    if config.fraud.rules is not None:
+        lines.append(f"  grpcurl -plaintext {host}:{port} inferd.v1.FraudService/ListRules")
     return "\n".join(lines)
 
 
@@ -82,6 +86,12 @@ def table(index: Sequence[Row]) -> str:
 def _features(views: Iterable[str], store: str) -> list[str]:
     names = ", ".join(views)
     return [f"  features  {names} ({store})", ""] if names else []
+
+
+def _fraud(settings: Fraud) -> list[str]:
+    if settings.rules is None:
+        return []
+    return [f"  fraud     by {settings.rules}, on record in {settings.audit.path}", ""]
 
 
 def _count(ready: Sequence[IndexEntry]) -> str:

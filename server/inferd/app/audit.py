@@ -57,6 +57,9 @@ def run(say: Say, path: Path, *, server: str | None = None, head: Link | None = 
     servers = files.servers(path) if server is None else [server]
     if not servers:
         raise FileNotFoundError(f"there is no audit trail in {path}")
+    if server is not None and not head and server not in (known := files.servers(path)):
+        there = ", ".join(known) or "none"
+        raise FileNotFoundError(f"there is no audit trail of {server} in {path}; there are {there}")
     verdicts = [verify(path, each, expected=head) for each in servers]
     for each in verdicts:
         say(_told(each))

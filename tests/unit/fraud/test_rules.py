@@ -177,6 +177,7 @@ def test_a_misspelt_field_is_refused_and_the_right_one_is_named() -> None:
         (rule("x", action="REVIEW", severity="HIGH"), "rules.x: action: what is HIGH is to BLOCK"),
         (rule("X"), "rules.X.id: .*pattern"),
         (rule("x", weight=1), "rules.x.weight: no such key"),
+        ({"id": "x", "when": "true"}, "rules.x.action: it is required$"),
     ],
 )
 def test_what_is_wrong_with_a_rule_is_told_with_its_path(
@@ -184,6 +185,23 @@ def test_what_is_wrong_with_a_rule_is_told_with_its_path(
 ) -> None:
     with pytest.raises(Refused, match=problem):
         rule_set(said)
+
+
+def test_a_variable_that_is_known_and_not_declared_is_told_with_what_to_write() -> None:
+    text = rules_text(rule("x", "user.count > 1"), variables={"user.speed": "float64"})
+
+    with pytest.raises(Refused) as refused:
+        RuleSet.read(text, KNOWN)
+
+    assert refused.value.problems == (
+        "rules.x.when: not declared; under `variables` there must be `user.count: int64`",
+    )
+
+
+def test_off_means_off_with_and_without_quotes() -> None:
+    for said in ("off", '"off"', "OFF"):
+        text = f"rules: [{{id: x, when: 'true', action: REVIEW, mode: {said}}}]"
+        assert [each.declared.id for each in RuleSet.read(text, KNOWN).off] == ["x"]
 
 
 def test_a_rule_that_is_there_twice_is_refused() -> None:

@@ -71,7 +71,7 @@ class Expression:
         Raises `BadExpression`, also where the library for CEL is not installed.
         """
         cel = _cel()
-        references = _named(text, variables)
+        references = named(text, variables)
         types = {name: _nullable(cel, variables[name]) for name in references}
         try:
             text.encode()
@@ -122,7 +122,7 @@ def _held(value: Any) -> Held | None:
     return bytes(value) if type(value) is bytearray else value
 
 
-def _named(text: str, variables: Iterable[str]) -> tuple[str, ...]:
+def named(text: str, variables: Iterable[str]) -> tuple[str, ...]:
     """Return the variables that a text may refer to.
 
     One too many does no harm; one too few, the compiler would tell.

@@ -18,6 +18,12 @@ from inferd.services.fraud.vocabulary import Action, Mode, RiskLevel, named
 
 MOST_RULES = 1000
 
+
+def _mode(said: object) -> object:
+    """Return what is meant: to YAML, `off` without quotes is a way to say no."""
+    return Mode.OFF if said is False else said
+
+
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -31,7 +37,7 @@ class Declared(Section):
     severity: Annotated[RiskLevel, BeforeValidator(named(RiskLevel))] = RiskLevel.LOW
     score: Score = 0.0
     """How much a match adds: a risk p becomes 1 - (1 - p)(1 - score)."""
-    mode: Annotated[Mode, BeforeValidator(named(Mode))] = Mode.LIVE
+    mode: Annotated[Mode, BeforeValidator(named(Mode)), BeforeValidator(_mode)] = Mode.LIVE
     description: Annotated[str, Field(max_length=512)] = ""
 
     @property

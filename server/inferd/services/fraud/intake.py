@@ -159,7 +159,8 @@ def derived(values: Values) -> dict[str, Held | None]:
 
 def _wrong_text(text: str, name: str, most: int, *, least: int = 0) -> Iterator[Violation]:
     if not least <= len(text.encode(errors="replace")) <= most:
-        yield _violation(name, f"it has {least} to {most} bytes")
+        it = f"it has {least} to {most} bytes" if text else "it is required"
+        yield _violation(name, it)
 
 
 def _wrong_money(transaction: pb.Transaction) -> Iterator[Violation]:

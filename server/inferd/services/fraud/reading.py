@@ -36,7 +36,7 @@ def read(text: str, declared: type[S]) -> S:
         text.encode()
         data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Refused([f"the file is no YAML: {' '.join(str(error).split())}"]) from error
+        raise Refused([f"the file: it is no YAML: {' '.join(str(error).split())}"]) from error
     try:
         return declared.model_validate(data)
     except ValidationError as error:
@@ -49,6 +49,8 @@ def _described(error: ValidationError, data: object) -> list[str]:
         path = _path(each["loc"], data) or "the file"
         if each["type"] == "extra_forbidden":
             lines.append(f"{path}: no such key")
+        elif each["type"] == "missing":
+            lines.append(f"{path}: it is required")
         else:
             message = each["msg"].removeprefix("Value error, ")
             # A few lines of YAML can stand for a structure that takes forever to write out.

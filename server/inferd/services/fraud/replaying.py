@@ -67,7 +67,8 @@ def _of_rules(past: Past, report: Report) -> Iterator[str]:
     would_be = {each.rule.declared.id: each.outcome.name for each in report.results}
     for name in [*was, *(each for each in would_be if each not in was)]:
         if was.get(name) != would_be.get(name):
-            yield f"rule {name} was {was.get(name)}, and would be {would_be.get(name)}"
+            before, after = was.get(name, "not there"), would_be.get(name, "not there")
+            yield f"rule {name} was {before}, and would be {after}"
 
 
 def _of_models(past: Past, verdict: Verdict) -> Iterator[tuple[str, object, object]]:

@@ -12,7 +12,7 @@ and the report says that it could not tell.
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from inferd.features.compute.expressions import BadExpression, Expression
+from inferd.features.compute.expressions import BadExpression, Expression, named
 from inferd.features.kinds import Held, Kind
 from inferd.services.fraud import lists, reading
 from inferd.services.fraud.declared_rules import Declared, DeclaredRules, contradictions
@@ -139,7 +139,8 @@ class RuleSet:
             try:
                 rules.append(Rule(each, _compiled(each.when, variables)))
             except BadExpression as error:
-                problems.append(f"rules.{each.id}.when: {error}")
+                hint = _undeclared(each.when, declared.variables, known)
+                problems.append(f"rules.{each.id}.when: {hint or error}")
         if problems:
             raise Refused(problems)
         return cls(reading.version(text), variables, rules)
@@ -170,6 +171,13 @@ class RuleSet:
                 if result is rule.hit and rule.decides and decisive is None:
                     decisive = rule
         return Report(tuple(results), decisive)
+
+
+def _undeclared(text: str, declared: Collection[str], known: Mapping[str, Kind]) -> str:
+    """Return what to write for an expression that names what is known and was not declared."""
+    lacking = [name for name in named(text, known) if name not in declared]
+    lines = ", ".join(f"`{name}: {known[name]}`" for name in lacking)
+    return f"not declared; under `variables` there must be {lines}" if lacking else ""
 
 
 def _order(rule: Rule) -> tuple[int, int]:

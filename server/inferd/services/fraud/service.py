@@ -1,6 +1,7 @@
 """`FraudService`: decisions on transactions, and everything that one wants to know of them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,8 @@ from inferd.services.fraud.streamed import in_order
 from inferd.v1 import fraud_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FraudService"]
+log = logging.getLogger(__name__)
+
 EXPLAIN_S = 5.0
 """What looking at what is on record takes at most, where the caller would wait longer."""
 
@@ -186,6 +189,8 @@ class Fraud:
         if not request.check_only:
             book.rules, book.policy = rules, policy
         after = rules.version, policy.version
+        if before != after and not request.check_only:
+            log.info("in force: rules %s, policy %s; before: rules %s, policy %s", *after, *before)
         return pb.ReloadRulesResponse(
             rules_version=after[0], policy_version=after[1], changed=before != after
         )
@@ -197,6 +202,9 @@ class Fraud:
             text = f"there is no rule {request.rule_id!r:.80}"
             raise InvalidRequest(text, field="rule_id")
         kind, value = standing_calls.entity(request.entity, "entity")
+        if request.until_us and request.until_us <= self._parts.now_us():
+            text = f"it is over already; microseconds since 1970 are needed, not {request.until_us}"
+            raise InvalidRequest(text, field="until_us")
         snooze = Snooze(request.rule_id, kind, value)
         await self._parts.shared.snooze(call, self._unhurried(call), snooze, request.until_us)
         return pb.SnoozeRuleResponse()

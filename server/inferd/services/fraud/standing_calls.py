@@ -67,5 +67,6 @@ def _entry(message: pb.ListEntry, field: str, now_us: int) -> tuple[Entry, int]:
         raise InvalidRequest("a list is ALLOW or BLOCK", field=f"{field}.list")
     until_us = message.until_us if message.HasField("until_us") else FOREVER_US
     if until_us <= now_us:
-        raise InvalidRequest("it is over already", field=f"{field}.until_us")
+        text = f"it is over already; microseconds since 1970 are needed, not {until_us}"
+        raise InvalidRequest(text, field=f"{field}.until_us")
     return Entry(name, *entity(message.entity, f"{field}.entity")), until_us
