@@ -31,6 +31,14 @@ $(VENV)/.dev: $(VENV)/.serve
 serve: setup ## Serve model_repository/ on 127.0.0.1:8001 (metrics and health on 8002)
 	$(BIN)/inferd serve --config configs/local.yaml
 
+.PHONY: shop
+shop: $(VENV)/.dev ## Train the models of the shop from its seed, and say whether they are the same as before
+	PYTHONPATH=examples $(BIN)/python -m shop.rebuild
+
+.PHONY: demo-fraud
+demo-fraud: $(VENV)/.dev ## Show fraud decisions on the shop's payments, and what happens without Redis
+	PYTHONPATH=examples $(BIN)/python -m shop.demo_fraud
+
 .PHONY: test
 test: $(VENV)/.dev ## Run every test
 	$(BIN)/pytest

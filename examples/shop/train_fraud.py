@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -157,13 +157,13 @@ def card(name: str, model: bytes, world: World, *, scores: Scores, labels: Label
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write all models, or return 1 if one is worse than its floor."""
     parser = argparse.ArgumentParser(description="Train the models of fraud.")
     parser.add_argument("--out", type=Path, required=True, help="the model repository")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--days", type=int, default=DAYS)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     world = World.generate(asked.seed, asked.days)
     known = vectors(world)
     split = Split.of(known.day, world.days)
