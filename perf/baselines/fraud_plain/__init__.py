@@ -1,0 +1,1 @@
+"""Fraud decisions as they are usually written: see `__main__`."""
