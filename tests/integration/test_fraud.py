@@ -367,6 +367,17 @@ def test_rules_are_tried_on_what_is_on_record(bank: Bank) -> None:
     assert [(each.rule_id, each.hits) for each in found.rules] == [("new", 1)]
 
 
+def test_what_is_no_decision_and_nobodys_trail_is_told(bank: Bank) -> None:
+    odd: Any = 99
+    request = pb.BacktestRulesRequest(transactions=[pb.RecordedTransaction(decision=odd)])
+    with pytest.raises(InvalidRequest, match=r"there is no decision 99"):
+        bank.call("BacktestRules", request, pb.BacktestRulesResponse)
+    for name in ("nobody", "../audit/inferd", "a\0b"):
+        asked = pb.VerifyAuditRequest(server=name)
+        with pytest.raises(NotFound, match="there is no chain"):
+            bank.call("VerifyAudit", asked, pb.VerifyAuditResponse)
+
+
 def test_ids_for_tests_say_what_is_decided(bank: Bank) -> None:
     for word in ("approve", "challenge", "review", "block"):
         answer = bank.assess(a_transaction(f"test-{word}-1", amount_minor=20_000_000))

@@ -1,7 +1,7 @@
 """A fraud service whose every part can be slow or broken, in virtual time."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,7 +129,10 @@ class Records(Part):
         super().__init__()
         self.entries: list[chain.Entry] = []
 
-    async def append(self, entry: chain.Entry, *, once: bool = False) -> int:
+    def begin(self, entry: chain.Entry) -> Awaitable[int]:
+        return asyncio.ensure_future(self._written(entry))
+
+    async def _written(self, entry: chain.Entry) -> int:
         await self.act()
         self.entries.append(entry)
         return len(self.entries)

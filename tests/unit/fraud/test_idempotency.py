@@ -1,6 +1,7 @@
 """One decision for one transaction, and one record of it."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from inferd.call import Call
 from inferd.config.fraud import Audit, Idempotency
 from inferd.deadline import Deadline
 from inferd.errors import DependencyFailed, InferdError, InvalidRequest
+from inferd.resilience.breaker import State
 from inferd.resilience.degradation import Degradation
 from inferd.services.fraud.assessments import Assessments
 from inferd.services.fraud.audit import Place, Trail
@@ -27,9 +29,19 @@ class Book:
         self.records: dict[str, bytes] = {}
         self.seconds = 0.0
         self.error: Exception | None = None
+        self._tasks: set[asyncio.Task[int]] = set()
 
-    async def append(self, entry: Entry, *, once: bool = False) -> int:
-        assert once
+    def begin(self, entry: Entry) -> Awaitable[int]:
+        task = asyncio.create_task(self._written(entry))
+        self._tasks.add(task)
+        task.add_done_callback(self._heard)
+        return asyncio.shield(task)
+
+    def _heard(self, task: "asyncio.Task[int]") -> None:
+        self._tasks.discard(task)
+        task.exception()
+
+    async def _written(self, entry: Entry) -> int:
         await asyncio.sleep(self.seconds)
         if self.error is not None:
             raise self.error
@@ -47,10 +59,11 @@ class Server:
         self.seconds = 0.01
         self.failed: list[InferdError] = []
         settings = Idempotency(ttl_s=3600, patience_ms=500)
+        self.audit_guard = a_dependency("audit", timeout_ms=50)
         self.trail = Trail(
             self.book,
             Audit.model_validate({"server": name, **audit}),
-            a_dependency("audit", timeout_ms=50),
+            self.audit_guard,
             failed=self.failed.append,
         )
         assessments = Assessments(
@@ -147,6 +160,32 @@ async def test_what_a_server_could_not_record_before_it_restarted_it_records_the
 
     assert (await again.ask()).place == Place("one", 1)
     assert it.book.records == {"t": b'"one1"'}
+
+
+async def test_a_guard_that_lets_nobody_wait_loses_no_record() -> None:
+    it = Server(Store())
+    it.audit_guard.breaker.force(State.FORCED_OPEN, now())
+
+    answer = await it.ask()
+    await asyncio.sleep(0.1)
+
+    assert answer.degradations == (Degradation("audit", "none", "BREAKER_OPEN"),)
+    assert it.book.records == {"t": b'"one1"'}
+
+
+async def test_a_store_that_is_away_for_a_moment_hears_of_what_is_on_record_all_the_same() -> None:
+    store = Store()
+    it = Server(store)
+    store.error = DependencyFailed("it is gone")
+    answer = await it.ask()
+    await asyncio.sleep(0.2)
+    store.error = None
+    await asyncio.sleep(3)
+
+    again = await Server(store).ask()
+
+    assert (again.assessment, again.place) == (answer.assessment, answer.place)
+    assert it.once.statistics.unmarked == 0
 
 
 async def test_who_waits_in_vain_for_another_servers_record_says_so() -> None:

@@ -263,6 +263,22 @@ def test_nothing_of_a_group_is_there_when_the_disk_is_full(tmp_path: Path) -> No
     assert (checked(tmp_path).whole, checked(tmp_path).head.seq) == (True, 2)
 
 
+def test_records_go_on_and_the_chain_is_broken_where_its_open_file_was_removed(
+    tmp_path: Path,
+) -> None:
+    it = writer(tmp_path)
+    it.write([entry("t1")], 0, sync=False)
+    segments(tmp_path)[0].unlink()
+
+    it.write([entry("t2")], 0, sync=False)
+    it.close()
+
+    assert [path.name for path in segments(tmp_path)] == ["one.000000000002.jsonl"]
+    assert b'{"event":"removed","through":1}' in segments(tmp_path)[0].read_bytes()
+    assert [each.id for each in found(tmp_path, "t2")] == ["t2"]
+    assert not checked(tmp_path).whole
+
+
 def test_what_two_servers_wrote_of_an_id_is_found_together(tmp_path: Path) -> None:
     chain(tmp_path, *IDS)
     other = writer(tmp_path, server="two")

@@ -55,6 +55,23 @@ def test_the_number_of_a_card_is_never_kept_whatever_its_field_is_called(value: 
     assert redaction("keep", key="").redacted({"metadata": {"note": value}}) == {}
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "12 4111111111111111",
+        "4111.1111.1111.1111",
+        "4111\u00a01111\u00a01111\u00a01111",
+        "7/4111111111111111/3",
+    ],
+)
+def test_the_number_of_a_card_is_found_however_it_is_spelt(value: str) -> None:
+    assert has_card_number(value)
+
+
+def test_long_texts_of_digits_are_looked_through_at_once() -> None:
+    assert not has_card_number("1 " * 600)
+
+
 @pytest.mark.parametrize("value", ["4111 1111 1111 1112", "tok_41111", 4111111111111111, 1.5, None])
 def test_what_is_no_number_of_a_card_is_taken_for_none(value: Any) -> None:
     assert not has_card_number(value)

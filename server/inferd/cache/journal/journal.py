@@ -87,16 +87,30 @@ class Journal:
 
         Raises `DependencyFailed` if it cannot be written, `Saturated` if too many wait.
         """
+        if once:
+            return await self.begin(entry)
+        return await asyncio.shield(self._put(entry, key_of(entry)))
+
+    def begin(self, entry: Entry) -> "asyncio.Future[int]":
+        """Have a record written, unless it was of late; return what waits for its number.
+
+        Whoever gives that up takes nothing from others, and the record is written all the same.
+        Raises as `append`: what is told at once, at once.
+        """
         key = key_of(entry)
-        done: asyncio.Future[int] | int
-        if once and key in self._known:
+        known = self._known.get(key)
+        if known is not None:
             self.statistics.repeated += 1
-            done = self._known[key]
         else:
-            done = self._put(entry, key)
-            if once:
-                self._remember(key, done)
-        return done if isinstance(done, int) else await asyncio.shield(done)
+            known = self._put(entry, key)
+            self._remember(key, known)
+        if isinstance(known, int):
+            done: asyncio.Future[int] = self._loop.create_future()
+            done.set_result(known)
+            return done
+        shielded = asyncio.shield(known)
+        shielded.add_done_callback(_heard)
+        return shielded
 
     async def find(self, id: str) -> Sequence[Record]:
         """Return the records of an id, of all servers that share the directory.

@@ -79,6 +79,7 @@ class Writer:
 
         Raises `OSError`.
         """
+        self._notice_removal(now_us)
         entries = [*self._owed, *entries]
         if not entries:
             return
@@ -187,6 +188,15 @@ class Writer:
         if head.seq > self.link.seq:
             return [{"event": "lost", "from": self.link.seq + 1, "through": head.seq}]
         return []
+
+    def _notice_removal(self, now_us: int) -> None:
+        """Go on in a new segment where somebody removed the open one: that nobody would find."""
+        if self._file is None or os.fstat(self._file).st_nlink:
+            return
+        what = {"event": "removed", "through": self.link.seq}
+        log.error("journal %s: %s", self._settings.server, what)
+        self._owed.append(_note(now_us, what))
+        self._close_segment()
 
     def _segment(self, now_us: int) -> int:
         """Return the file to write to."""

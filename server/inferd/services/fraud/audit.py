@@ -1,10 +1,11 @@
 """The audit trail: a decision is on record before it is told, or the answer says that it is not.
 
 What is written and where is the journal's business. Here it is decided how long an answer waits for
-that, and what becomes of it when it waits in vain.
+that, and what becomes of it when it waits in vain. Whatever that is, the journal has the record by
+then, and writes it when it can.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from inferd.cache.journal.chain import Entry
@@ -41,8 +42,11 @@ class Place(NamedTuple):
 class Records(Protocol):
     """What keeps records: `cache.journal.journal.Journal`."""
 
-    async def append(self, entry: Entry, *, once: bool = False) -> int:
-        """Return the number of a record when it is safe; `once`: there is one of each."""
+    def begin(self, entry: Entry) -> Awaitable[int]:
+        """Have a record written, unless it was; return what waits for its number, once it is safe.
+
+        It is written whoever waits. Raises `InferdError`, then or at once.
+        """
 
 
 class Trail:
@@ -53,7 +57,7 @@ class Trail:
     ) -> None:
         self.server = settings.server
         self._refuses = settings.on_failure == "refuse"
-        self._append = guard.guards(self._appended)
+        self._wait = guard.guards(self._waited)
         self._records = records
         self._failed = failed
         #: Decisions that were answered although they may not be on record, and those refused.
@@ -67,7 +71,9 @@ class Trail:
         Where it cannot be: how the answer is degraded; or, if the configuration says so, raise why.
         """
         try:
-            seq = await self._append(call, deadline, Entry(KIND, id, at_us, body))
+            # Not behind the guard: one that is open, or gives up, is no reason to lose a record.
+            safe = self._records.begin(Entry(KIND, id, at_us, body))
+            seq = await self._wait(call, deadline, safe)
         except InferdError as error:
             return self.missed(error)
         return Place(self.server, seq)
@@ -83,5 +89,5 @@ class Trail:
         self.unrecorded += 1
         return Degradation(STAGE, ABSENT, error.reason)
 
-    async def _appended(self, _: Call, __: Deadline, entry: Entry) -> int:
-        return await self._records.append(entry, once=True)
+    async def _waited(self, _: Call, __: Deadline, safe: Awaitable[int]) -> int:
+        return await safe

@@ -1,6 +1,7 @@
 """Backtests as they are asked for: of which transactions, and what came of it, as messages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from inferd.errors import InvalidRequest
 from inferd.features.kinds import Held, Kind
@@ -14,6 +15,8 @@ from inferd.services.fraud.vocabulary import Decision
 from inferd.v1 import fraud_pb2 as pb
 
 MOST_OVERLAPS = 100
+AT_ONCE, PAUSE_S = 10, 0.002
+"""After so many transactions a thread rests for so long: decisions need the interpreter, too."""
 
 _LABELS = {
     pb.TransactionOutcome.FRAUD: True,
@@ -23,17 +26,15 @@ _LABELS = {
 
 def given(
     messages: Sequence[pb.RecordedTransaction], variables: Mapping[str, Kind]
-) -> list[Recorded]:
-    """Return the transactions of a request. Raises `InvalidRequest`."""
-    return [
-        Recorded(
+) -> Iterator[Recorded]:
+    """Yield the transactions of a request. Raises `InvalidRequest` on the way."""
+    for number, each in enumerate(messages):
+        yield Recorded(
             _values(each, variables, f"transactions[{number}].values"),
             {**each.model_scores},
             _LABELS.get(each.label),
-            Decision(each.decision) if each.decision else None,
+            _decision(each.decision, f"transactions[{number}].decision"),
         )
-        for number, each in enumerate(messages)
-    ]
 
 
 def on_record(past: Iterable[Past], labels: Mapping[str, Label]) -> list[Recorded]:
@@ -50,10 +51,12 @@ def on_record(past: Iterable[Past], labels: Mapping[str, Label]) -> list[Recorde
 
 
 def run(rules: RuleSet, policy: Policy, recorded: Iterable[Recorded]) -> pb.BacktestRulesResponse:
-    """Return what rules would have done. Blocks; for a thread."""
+    """Return what rules would have done. Blocks; for a thread. Raises what `recorded` does."""
     backtest = Backtest(rules, policy)
-    for each in recorded:
+    for number, each in enumerate(recorded, 1):
         backtest.add(each)
+        if number % AT_ONCE == 0:
+            time.sleep(PAUSE_S)
     found = backtest.found
     return pb.BacktestRulesResponse(
         transactions=found.transactions,
@@ -93,6 +96,15 @@ def _rule(
         precision=it.precision,
         recall=it.recall(all_fraud),
     )
+
+
+def _decision(number: int, field: str) -> Decision | None:
+    if number == pb.Assessment.DECISION_UNSPECIFIED:
+        return None
+    try:
+        return Decision(number)
+    except ValueError:
+        raise InvalidRequest(f"there is no decision {number}", field=field) from None
 
 
 def _values(

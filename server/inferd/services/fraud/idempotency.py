@@ -32,6 +32,8 @@ RESERVE_S = 0.005
 """What an answer needs of its deadline after waiting for another server."""
 MARK_S = 5.0
 """How long it may take to tell the store that a decision is on record. Nobody waits for that."""
+MARK_AGAIN_S = 0.1
+"""After so long it is told again what it did not take; each further time after twice as long."""
 
 
 class Decided(NamedTuple):
@@ -102,6 +104,7 @@ class Once:
         self._clock = clock
         self._wall_clock = wall_clock
         self.statistics = Statistics()
+        self._closing = False
 
     async def answer(
         self, call: Call, deadline: Deadline, id: str, fingerprint: str, decide: Decide
@@ -133,7 +136,8 @@ class Once:
         return near or await self._assessments.get(call, deadline, id)
 
     async def close(self) -> None:
-        """Give up what is under way, and finish what nobody waits for."""
+        """Give up what is under way, and finish what nobody waits for, if that goes at once."""
+        self._closing = True
         await self._flights.close()
         if self._marks:
             await asyncio.wait(self._marks)
@@ -235,11 +239,21 @@ class Once:
 
     async def _marked(self, id: str, it: Assessed) -> None:
         now = self._clock()
-        call = Call("/inferd.fraud/mark", arrived=now)
+        call, deadline = Call("/inferd.fraud/mark", arrived=now), Deadline.after(MARK_S, now=now)
+        wait_s = MARK_AGAIN_S
+        while not await self._marked_now(call, deadline, id, it):
+            if self._closing or self._clock() + wait_s > deadline.at:
+                self.statistics.unmarked += 1
+                return
+            await asyncio.sleep(wait_s)
+            wait_s *= 2
+
+    async def _marked_now(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> bool:
         try:
-            await self._assessments.keep(call, Deadline.after(MARK_S, now=now), id, it)
+            await self._assessments.keep(call, deadline, id, it)
         except InferdError:
-            self.statistics.unmarked += 1
+            return False
+        return True
 
     def _keep_near(self, id: str, it: Assessed) -> None:
         self._near.put(id, it, now=self._clock(), ttl_s=self._ttl_s)

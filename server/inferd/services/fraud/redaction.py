@@ -14,8 +14,9 @@ from typing import Any
 from inferd.config.fraud import Audit, Treatment
 from inferd.services.fraud.plain import canonical
 
-SEPARATORS = re.compile(r"[ -]")
-CARD = re.compile(r"\d{13,19}")
+SPELLED = re.compile(r"\d+(?:[\W_]\d+)*")
+"""Digits, with or without something between groups of them."""
+LENGTHS = range(13, 20)
 """Of ISO/IEC 7812 numbers; their last digit is a check digit (Luhn)."""
 HASHED = "hmac:"
 """What a hash begins with."""
@@ -83,9 +84,23 @@ def has_card_number(value: Any) -> bool:
         case bytes():
             return has_card_number(value.decode("utf-8", "replace"))
         case str():
-            return any(_luhn(each) for each in CARD.findall(SEPARATORS.sub("", value)))
+            return any(map(_spells_card, SPELLED.findall(value)))
         case _:
             return False  # numbers are times and amounts, which are as long
+
+
+def _spells_card(text: str) -> bool:
+    """Return whether neighbouring groups of digits are the number of a card together."""
+    groups = re.findall(r"\d+", text)
+    for first in range(len(groups)):
+        digits = ""
+        for group in groups[first : first + LENGTHS.stop]:
+            digits += group
+            if len(digits) >= LENGTHS.stop:
+                break
+            if len(digits) in LENGTHS and _luhn(digits):
+                return True
+    return False
 
 
 def _luhn(digits: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from inferd.services.features.batch import checked, described
 from inferd.services.fraud import backtests, messages, standing_calls
 from inferd.services.fraud.assessing import Assessing
 from inferd.services.fraud.audit_record import KIND
+from inferd.services.fraud.backtest import Recorded
 from inferd.services.fraud.explaining import contributions
 from inferd.services.fraud.happenings import Happenings
 from inferd.services.fraud.idempotency import Answer
@@ -71,6 +72,8 @@ class Fraud:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts = parts
         self._settings = settings
+        #: One backtest at a time: decisions need the interpreter, too.
+        self._backtesting = asyncio.Semaphore(1)
 
     # -- decisions ---------------------------------------------------------------------
 
@@ -226,7 +229,7 @@ class Fraud:
             text = f"there may be {most} transactions"
             raise InvalidRequest(text, field="transactions" if request.transactions else "limit")
         if request.transactions:
-            recorded = backtests.given(request.transactions, rules.variables)
+            recorded: Iterable[Recorded] = backtests.given(request.transactions, rules.variables)
         else:
             span = (
                 request.from_us if request.HasField("from_us") else None,
@@ -236,7 +239,8 @@ class Fraud:
             ids = [each.record.transaction_id for each in past]
             labels = await self._parts.labels.get(call, self._unhurried(call), ids)
             recorded = backtests.on_record(past, labels)
-        return await asyncio.to_thread(backtests.run, rules, policy, recorded)
+        async with self._backtesting:
+            return await asyncio.to_thread(backtests.run, rules, policy, recorded)
 
     # -- lists -------------------------------------------------------------------------
 
@@ -289,6 +293,8 @@ def _verified(directory: Path, server: str) -> pb.VerifyAuditResponse:
     """Check the chains of a directory, or one of them, up to the first bad record."""
     response = pb.VerifyAuditResponse(intact=True)
     try:
+        if server and server not in files.servers(directory):
+            raise NotFound(f"there is no chain of a server {server!r:.80}")
         for name in [server] if server else files.servers(directory):
             verdict = verify(directory, name)
             response.records += verdict.records
