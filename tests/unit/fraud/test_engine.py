@@ -124,6 +124,16 @@ async def test_a_grave_rule_decides_at_once_and_no_model_is_asked() -> None:
         assert b'"rule.listed"' in alert.body
 
 
+async def test_an_alert_tells_nobody_the_number_of_a_card() -> None:
+    card = "4111 1111 1111 1111"
+    async with a_judge() as judge:
+        await judge.assess(judge.transaction(card, user_id=card, amount_minor=20_000_000))
+        await asyncio.sleep(0.1)
+
+        [alert] = judge.sink.records
+        assert b"1111" not in alert.body + alert.key.encode()
+
+
 async def test_features_that_hang_are_given_up_and_rules_may_still_block() -> None:
     async with a_judge() as judge:
         judge.features.reads.takes_s = HANGS_S

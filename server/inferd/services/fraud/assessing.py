@@ -19,7 +19,7 @@ from inferd.services.fraud.engine import Decision, Engine
 from inferd.services.fraud.happenings import Happenings
 from inferd.services.fraud.idempotency import Answer, Decided, Once
 from inferd.services.fraud.intake import Intake, Taken
-from inferd.services.fraud.redaction import Redaction
+from inferd.services.fraud.redaction import Redaction, without_cards
 from inferd.services.fraud.trials import Trials
 from inferd.services.fraud.vocabulary import RiskLevel
 from inferd.telemetry.statistics import Histogram
@@ -118,8 +118,8 @@ class Assessing:
                 reason=reason.code if reason else "",
                 text=reason.description if reason else "",
                 at_us=decision.at_us,
-                user_id=str(decision.taken.values["transaction.user_id"]),
-                transaction_id=decision.taken.id,
+                user_id=without_cards(str(decision.taken.values["transaction.user_id"])),
+                transaction_id=without_cards(decision.taken.id),
                 decision=verdict.decision.name,
                 risk_score=verdict.score,
             )

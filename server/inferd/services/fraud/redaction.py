@@ -89,6 +89,11 @@ def has_card_number(value: Any) -> bool:
             return False  # numbers are times and amounts, which are as long
 
 
+def without_cards(text: str) -> str:
+    """Return a text as it may be told to anybody."""
+    return "(the number of a card)" if has_card_number(text) else text
+
+
 def _spells_card(text: str) -> bool:
     """Return whether neighbouring groups of digits are the number of a card together."""
     groups = re.findall(r"\d+", text)
