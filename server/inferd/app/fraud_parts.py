@@ -136,14 +136,22 @@ class FraudAssembly:
             clock=self._clock,
             wall_clock=WALL_CLOCK,
         )
-        self._assessing.open(once)
         self.audit_metrics = AuditMetrics(journal, trail, once)
         self._alerting.start()
         await self._stores.shared.try_to_look()  # whoever is on a list is so from the first call on
+
+        def open_if_loaded() -> None:
+            # Before, models fail that are only late, and a careful answer would be one for good.
+            if self._served.serving:
+                self._assessing.open(once)
+
+        unwatch = self._served.watch(open_if_loaded)
+        open_if_loaded()
         following = asyncio.create_task(self._follow(), name="lists of other servers")
         try:
             yield
         finally:
+            unwatch()
             following.cancel()
             await asyncio.wait([following])
             await self._happenings.close()

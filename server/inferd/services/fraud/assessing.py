@@ -94,7 +94,7 @@ class Assessing:
     @property
     def _opened(self) -> Once:
         if self._once is None:
-            raise NotReady("the audit trail is not open yet")
+            raise NotReady("models are still being loaded, or the audit trail is not open yet")
         return self._once
 
     async def _decided(self, call: Call, deadline: Deadline, taken: Taken) -> Decided:

@@ -124,7 +124,7 @@ class Once:
         it, degradations = settled
         if it.fingerprint != fingerprint:
             self.statistics.conflicts += 1
-            text = "transaction.id is that of another transaction"
+            text = "there was another transaction of this id; the time is a part of it, too"
             raise InvalidRequest(text, field="transaction.id")
         repeated = not any(each.assessment is it.assessment for each in made)
         self.statistics.repeated += repeated
