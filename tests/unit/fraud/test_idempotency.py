@@ -207,7 +207,7 @@ async def test_another_transaction_under_the_same_id_is_refused() -> None:
     it = Server(Store())
     await it.ask()
 
-    with pytest.raises(InvalidRequest, match=r"transaction\.id is that of another") as caught:
+    with pytest.raises(InvalidRequest, match=r"another transaction of this id") as caught:
         await it.ask(fingerprint="other")
 
     assert [each.field for each in caught.value.violations] == ["transaction.id"]
