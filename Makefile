@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 EXTRA ?= cpu
+WORKERS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
 
@@ -32,8 +33,8 @@ serve: setup ## Serve model_repository/ on 127.0.0.1:8001 (metrics and health on
 	$(BIN)/inferd serve --config configs/local.yaml
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test
-	$(BIN)/pytest
+test: $(VENV)/.dev ## Run every test, with two workers (WORKERS=1: one after the other)
+	$(BIN)/pytest $(if $(filter-out 1,$(WORKERS)),-n $(WORKERS) --dist loadfile)
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Break everything on a machine with nothing else to do (10 minutes)
