@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 EXTRA ?= cpu
+WORKERS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
 
@@ -40,8 +41,8 @@ demo-fraud: $(VENV)/.dev ## Show fraud decisions on the shop's payments, and wha
 	PYTHONPATH=examples $(BIN)/python -m shop.demo_fraud
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test
-	$(BIN)/pytest
+test: $(VENV)/.dev ## Run every test, with two workers (WORKERS=1: one after the other)
+	$(BIN)/pytest $(if $(filter-out 1,$(WORKERS)),-n $(WORKERS) --dist loadfile)
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Break everything on a machine with nothing else to do (10 minutes)

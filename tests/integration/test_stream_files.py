@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from inferd.cache.streams import Record
 from inferd.errors import DependencyFailed
 from inferd.streaming.jsonl_sink import JsonlSink
 from inferd.streaming.jsonl_source import JsonlSource
-from inferd.streaming.results import key_of
+from inferd.streaming.results import Letter, Stage, key_of, letter_record
 
 
 def a_sink(path: Path) -> JsonlSink:
@@ -34,13 +35,43 @@ async def test_a_line_that_was_torn_is_cut_off_and_not_known(tmp_path: Path) -> 
     await sink.close()
 
 
+def letter(event: bytes, *, position: str = "17") -> Letter:
+    written = datetime(2024, 1, 1, tzinfo=UTC)
+    return Letter("a", Stage.DECODE, "INVALID_REQUEST", "no", position, 1, written, event)
+
+
 async def test_letters_are_known_again_too(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    path.write_bytes(b'{"event_id":"a","stage":"decode","position":"17"}\nnonsense\n')
+    sink = a_sink(path)
+    await sink.publish([letter_record(letter(b"{"))])
+    await sink.close()
+    with path.open("ab") as file:
+        file.write(b"nonsense\n")
+
     sink = a_sink(path)
 
-    assert await sink.publish([Record("17/decode", b"{}"), Record("a", b"{}")]) == [False, True]
+    assert await sink.publish([letter_record(letter(b"{")), Record("a", b"{}")]) == [False, True]
+    await sink.close()
 
+
+async def test_letters_of_several_streams_may_be_in_one(tmp_path: Path) -> None:
+    sink = a_sink(tmp_path / "letters.jsonl")
+    alike = [letter_record(letter(event)) for event in (b"{", b"[", b"[")]
+
+    assert await sink.publish(alike) == [True, True, False]
+
+    await sink.close()
+
+
+async def test_records_are_in_the_file_in_the_order_in_which_their_keys_came(
+    tmp_path: Path,
+) -> None:
+    sink = a_sink(tmp_path / "r.jsonl")
+
+    assert await sink.publish([record(name) for name in "abac"]) == [True, True, False, True]
+
+    lines = (tmp_path / "r.jsonl").read_bytes().splitlines()
+    assert lines == [record(name).body for name in "abc"]
     await sink.close()
 
 
@@ -92,6 +123,42 @@ async def test_how_far_a_file_was_read_is_kept_beside_it(tmp_path: Path) -> None
     assert [each.body for each in await again.read(10) or []] == [b"three"]
     assert await again.read(10) is None
     await again.close()
+
+
+async def test_a_place_that_could_not_be_kept_is_kept_the_next_time(tmp_path: Path) -> None:
+    path, scratch = tmp_path / "e.jsonl", tmp_path / "e.jsonl.offset.new"
+    path.write_bytes(b"one\n")
+    source = JsonlSource(path, speed=0, clock=time.monotonic)
+    (found,) = await source.read(10) or []
+    scratch.mkdir()  # in the way
+    with pytest.raises(DependencyFailed, match="offset"):
+        await source.ack([found.position])
+
+    scratch.rmdir()
+    await source.ack([found.position])
+
+    assert (tmp_path / "e.jsonl.offset").read_text() == "4\n"
+    await source.close()
+
+
+async def test_a_file_that_was_read_further_than_it_goes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b"one\n")
+    (tmp_path / "e.jsonl.offset").write_text("5\n")
+
+    with pytest.raises(OSError, match=r"ends before byte 5; e\.jsonl\.offset says"):
+        JsonlSource(path, speed=0, clock=time.monotonic)
+
+
+async def test_empty_lines_are_not_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b"\n" * 600_000 + b"one\n")
+    source = JsonlSource(path, speed=0, clock=time.monotonic)
+
+    assert [each.body for each in await source.read(10) or []] == [b"one"]
+    assert await source.read(10) is None
+
+    await source.close()
 
 
 @pytest.mark.parametrize("kept", ["", "nonsense", "-5"])

@@ -69,8 +69,62 @@ async def test_who_is_slow_and_says_so_keeps_what_it_has(redis_server: RedisServ
 
         ends = time.monotonic() + 0.8
         while time.monotonic() < ends:
-            assert await slow.read(10) == []
+            await slow.keep()  # and reads nothing: it has no room
             assert await other.read(10) == []
+
+
+async def test_what_came_twice_comes_alone_the_third_time(redis_server: RedisServer) -> None:
+    async with consumers(redis_server, claim_idle_s=0.05) as (redis, consumer):
+        await write(redis, 5)
+        await until(consumer("first"), 5)
+        await asyncio.sleep(0.1)
+        assert [each.delivered for each in await consumer("second").read(10)] == [2] * 5
+        await asyncio.sleep(0.1)
+
+        third = consumer("third", claim_idle_s=0.05)
+        found = [await third.read(10) for _ in range(5)]
+
+        assert [[(each.body, each.delivered) for each in part] for part in found] == [
+            [(b"%d" % number, 3)] for number in range(5)
+        ]
+
+
+async def test_a_consumer_that_died_is_forgotten_when_nothing_is_left_of_it(
+    redis_server: RedisServer,
+) -> None:
+    async with consumers(redis_server, claim_idle_s=0.05) as (redis, consumer):
+        await write(redis, 3)
+        for number in range(20):
+            await consumer(f"dead{number}").read(1)
+
+        alive = consumer("alive")
+        found = await until(alive, 3)
+        await alive.ack([each.position for each in found])
+
+        async with asyncio.timeout(20):
+            while len(await redis.xinfo_consumers("events", "g")) > 1:
+                assert await alive.read(10) == []
+
+
+async def test_a_hundred_thousand_that_a_dead_one_left_are_taken_over(
+    redis_server: RedisServer,
+) -> None:
+    async with consumers(redis_server, claim_idle_s=0.001) as (redis, consumer):
+        pipe = redis.pipeline(transaction=False)
+        for number in range(100_000):
+            pipe.xadd("events", {"body": b"%d" % number})
+        await pipe.execute()
+        await redis.xgroup_create("events", "g", "0")
+        await redis.xreadgroup("g", "dead", {"events": ">"}, count=100_000)
+        await asyncio.sleep(0.01)
+
+        alive, bodies = consumer("alive"), set[bytes]()
+        async with asyncio.timeout(60):
+            while len(bodies) < 100_000:
+                found = await alive.read(1000)
+                bodies.update(each.body for each in found)
+                if found:
+                    await alive.ack([each.position for each in found])
 
 
 async def test_consumers_of_one_group_share_the_events(redis_server: RedisServer) -> None:

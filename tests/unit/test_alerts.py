@@ -8,9 +8,13 @@ import pytest
 import yaml
 
 from inferd.app.build import build
-from inferd.config import Config
+from inferd.config import Config, Redis
+from inferd.config.features import Features
+from inferd.telemetry.streaming import StreamMetrics, StreamStatistics
 
-FILE = Path(__file__).resolve().parents[2] / "configs" / "alerts.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "configs" / "alerts.yaml"
+EXAMPLE = ROOT / "examples" / "features"
 DURATION = re.compile(r"(\d+(ms|[smhdwy]))+")
 METRIC = re.compile(r"\b(?:inferd|nv)_\w+")
 PARTS_OF_HISTOGRAMS = ("_bucket", "_count", "_sum")
@@ -27,7 +31,12 @@ def ignore(_level: str, _format: str) -> None:
 @pytest.fixture(scope="module")
 def names() -> set[str]:
     """Return the names of all that a server has to tell, whether or not there is any of it."""
-    parts = build(Config(), ignore, None)
+    config = Config(
+        features=Features(definitions=EXAMPLE / "definitions.yaml", store="redis"),
+        redis=Redis(url="redis://localhost"),
+    )
+    parts = build(config, ignore, None)
+    parts.metrics.registry.register(StreamMetrics(StreamStatistics([1.0])))
     page = parts.metrics.exposition()[0].decode()
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
     histograms = [name for name, kind in types.items() if kind == "histogram"]

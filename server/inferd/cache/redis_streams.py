@@ -3,7 +3,8 @@
 Redis hands an entry of a group to one of its consumers and remembers that until the entry is
 acknowledged. So several processes share a stream by having the same group, and what one of them
 had when it died is claimed by another once it has lain idle for a while. A consumer that lives and
-takes long says so now and then, for the same clock tells both.
+takes long says so now and then, for the same clock tells both. What is claimed for the second time
+is claimed one by one: if it is what they die of, it takes nothing with it.
 
 Publishing is a script: it looks for the key, appends and remembers the key, for many records at
 once and for nobody to see half of it. So a process may die between publishing and acknowledging:
@@ -20,7 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from inferd.cache.connection import translated
-from inferd.cache.streams import Delivery, Record
+from inferd.cache.streams import ALONE_FROM, Delivery, Record
 from inferd.deadline import Clock
 from inferd.errors import DependencyFailed
 
@@ -30,8 +31,24 @@ KEY = b"key"
 """The field of a published entry that has its record's key."""
 NEW = ">"
 """In place of a position: what nobody in the group has had."""
+FIRST = "-"
+"""In place of a position: before all others."""
 MOST_HELD = 1000
 """Entries in one command that says that they are in good hands."""
+
+FORGET = """
+for _, said in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local it = {}
+  for i = 1, #said, 2 do it[said[i]] = said[i + 1] end
+  if it.pending == 0 and (it.name == ARGV[2] or it.idle > tonumber(ARGV[3])) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], it.name)
+  end
+end
+"""
+"""Key: the stream. Arguments: the group, who leaves it, and for how long (ms) others have had
+nothing to do: those who died are among them, and Redis makes one that lives again when there is
+something for it. All at once, for a consumer's entries would be lost with it.
+"""
 
 PUBLISH = """
 local fresh = {}
@@ -79,7 +96,8 @@ class RedisSource:
         self._claim_every_s = claim_idle_s / 3
         self._clock = clock
         self._claim_at = -math.inf
-        self._claim_from = "0-0"
+        self._claim_from = FIRST
+        self._forget = client.register_script(FORGET)
         self._group_exists = False
         #: Where to go on with what is ours already: an answer may have been lost on its way.
         self._ours_from: str | None = None
@@ -101,6 +119,13 @@ class RedisSource:
         for position in positions:
             self._held.pop(position, None)
 
+    async def keep(self) -> None:
+        """Say that what is held is in good hands, and nobody need take it over."""
+        held = [*self._held]
+        for at in range(0, len(held), MOST_HELD):
+            # Without bodies it does not count as a delivery.
+            await self._claim(held[at : at + MOST_HELD], 0, justid=True)
+
     async def lag(self) -> int | None:
         """Return how many entries nobody in the group has had yet."""
         groups = await self._ask(self._client.xinfo_groups(self._stream))
@@ -110,20 +135,15 @@ class RedisSource:
     async def close(self) -> None:
         """Leave the group, unless there is something that the others have yet to take over."""
         with suppress(DependencyFailed):
-            if not await self._pending(1):
-                await self._ask(
-                    self._client.xgroup_delconsumer(self._stream, self._group, self._consumer)
-                )
+            await self._forget_the_gone(leaving=self._consumer)
 
     async def _next(self, most: int) -> Sequence[Delivery]:
         if not self._group_exists:
             await self._make_group()
         if self._ours_from is not None:
             return await self._lost(most, self._ours_from)
-        if self._clock() >= self._claim_at:
-            await self._keep()
-            if claimed := await self._claimed(most):
-                return claimed
+        if self._clock() >= self._claim_at and (claimed := await self._claimed(most)):
+            return claimed
         entries = await self._entries(most, NEW)
         self._held.update(dict.fromkeys(position for position, _ in entries))
         return [Delivery(position, body, 1) for position, body in entries]
@@ -147,20 +167,27 @@ class RedisSource:
 
     async def _claimed(self, most: int) -> Sequence[Delivery]:
         """Return what others have left, a part at a time."""
-        answer = await self._ask(
-            self._client.xautoclaim(
-                self._stream,
-                self._group,
-                self._consumer,
-                self._idle_ms,
-                start_id=self._claim_from,
-                count=most,
-            )
+        if self._claim_from == FIRST:
+            await self._forget_the_gone()
+        counts = await self._pending(most, self._claim_from, idle=self._idle_ms)
+        left = [at for at in counts if at not in self._held]
+        part = left[: together([counts[at] for at in left])]
+        if len(part) < len(left):
+            self._claim_from = f"({part[-1]}"
+        elif len(counts) == most:
+            self._claim_from = f"({[*counts][-1]}"
+        else:  # that was all
+            self._claim_from, self._claim_at = FIRST, self._clock() + self._claim_every_s
+        claimed = await self._claim(part, self._idle_ms) if part else []
+        bodies = {_text(id): _body(fields) for id, fields in claimed if id is not None}
+        self._held.update(dict.fromkeys(bodies))
+        return [Delivery(at, body, counts[at] + 1) for at, body in bodies.items()]
+
+    async def _claim(self, positions: Sequence[str], idle_ms: int, **said: bool) -> Any:
+        ids: list[Any] = [*positions]
+        return await self._ask(
+            self._client.xclaim(self._stream, self._group, self._consumer, idle_ms, ids, **said)
         )
-        self._claim_from = _text(answer[0])
-        if self._claim_from == "0-0":  # that was all
-            self._claim_at = self._clock() + self._claim_every_s
-        return await self._taken([(_text(id), _body(fields)) for id, fields in answer[1]])
 
     async def _taken(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[Delivery]:
         """Return entries that had been delivered before, but for those that are held here."""
@@ -168,33 +195,21 @@ class RedisSource:
         if not unseen:
             return []
         first, last = min(unseen, key=_order), max(unseen, key=_order)
-        counts = await self._pending(len(entries) + len(self._held), first, last)
+        most = len(entries) + len(self._held)
+        counts = await self._pending(most, first, last, consumername=self._consumer)
         self._held.update(dict.fromkeys(unseen))
         return [Delivery(at, body, counts.get(at, 1)) for at, body in unseen.items()]
 
-    async def _pending(self, most: int, first: str = "-", last: str = "+") -> dict[str, int]:
-        """Return how often entries that this consumer has were delivered."""
+    async def _pending(self, most: int, first: str, last: str = "+", **said: Any) -> dict[str, int]:
+        """Return how often entries that were not acknowledged were delivered."""
         pending = await self._ask(
-            self._client.xpending_range(
-                self._stream, self._group, first, last, most, consumername=self._consumer
-            )
+            self._client.xpending_range(self._stream, self._group, first, last, most, **said)
         )
         return {_text(each["message_id"]): each["times_delivered"] for each in pending}
 
-    async def _keep(self) -> None:
-        """Say that what is held is in good hands, and nobody need take it over."""
-        held: list[Any] = [*self._held]
-        for at in range(0, len(held), MOST_HELD):
-            await self._ask(
-                self._client.xclaim(
-                    self._stream,
-                    self._group,
-                    self._consumer,
-                    0,
-                    held[at : at + MOST_HELD],
-                    justid=True,  # which does not count as a delivery
-                )
-            )
+    async def _forget_the_gone(self, *, leaving: str = "") -> None:
+        given = (self._group, leaving, self._idle_ms)
+        await self._ask(self._forget([self._stream], given))
 
     async def _entries(self, most: int, after: str) -> Sequence[tuple[str, bytes]]:
         answer = await self._ask(
@@ -239,6 +254,12 @@ class RedisSink:
 
     async def close(self) -> None:
         """Do nothing: the connection is its owner's."""
+
+
+def together(delivered: Sequence[int]) -> int:
+    """Return how many of the first entries may be claimed at once, by how often each was had."""
+    careful = (place for place, count in enumerate(delivered) if count + 1 >= ALONE_FROM)
+    return max(1, next(careful, len(delivered)))
 
 
 async def _within(seconds: float, answer: Awaitable[Any]) -> Any:

@@ -8,6 +8,11 @@ of the records with one key only the first stays. Together that is one result fo
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+ALONE_FROM = 3
+"""An event that comes for the third time comes alone, and nothing is begun beside it. Two who had
+it died, perhaps of it; what they had besides must not count as often as that.
+"""
+
 
 class Delivery(NamedTuple):
     """An event as it came."""
@@ -39,6 +44,12 @@ class Source(Protocol):
 
     async def ack(self, positions: Sequence[str]) -> None:
         """Say that these need not come again."""
+
+    async def keep(self) -> None:
+        """Say that all that was read and not acknowledged is in good hands, however long it takes.
+
+        To be called often, and at any time: also while another call is under way.
+        """
 
     async def lag(self) -> int | None:
         """Return how many events wait to be read; None where nobody knows."""

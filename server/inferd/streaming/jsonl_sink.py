@@ -39,9 +39,12 @@ class JsonlSink:
 
     async def publish(self, records: Sequence[Record]) -> Sequence[bool]:
         """Append records whose key is new, and return when they are on the disk."""
-        new = {each.key: each.body for each in reversed(records) if each.key not in self._seen}
+        new: dict[str, bytes] = {}
+        for key, body in records:
+            if key not in self._seen:
+                new.setdefault(key, body)
         if new:
-            lines = b"".join(body + b"\n" for body in reversed(new.values()))
+            lines = b"".join(body + b"\n" for body in new.values())
             await asyncio.to_thread(self._append, lines)
         return [each.key in new and self._seen.add(each.key) for each in records]
 

@@ -5,6 +5,7 @@ little behind after a crash; what comes twice then is published once.
 """
 
 import asyncio
+import errno
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ from inferd.streaming.offsets import Offsets
 
 WAIT_S = 0.2
 """How long a reader is kept waiting for an event whose time has not come."""
-LINES = 1024
-"""Read at once."""
+READ_BYTES = 256 * 1024
+"""Read at once: whole lines, until there are so many bytes."""
 
 
 class _When(msgspec.Struct):
@@ -43,16 +44,26 @@ class JsonlSource:
     def __init__(self, path: Path, *, speed: float, clock: Clock) -> None:
         """`speed`: how many times as fast as it happened; 0: as fast as can be.
 
-        Raises `OSError` where the file cannot be read.
+        Raises `OSError` where the file cannot be read, and where it ends before the place that it
+        was read to: it is another file, of which nothing would be read.
         """
         self._offset_path = path.with_name(path.name + ".offset")
-        self._offsets = Offsets(self._kept_offset())
+        #: What the file beside it says.
+        self._kept = self._kept_offset()
+        self._offsets = Offsets(self._kept)
         self._file = path.open("rb")
-        self._file.seek(self._offsets.done)
+        if self._file.seek(0, os.SEEK_END) < self._kept:
+            self._file.close()
+            raise OSError(
+                errno.EINVAL,
+                f"ends before byte {self._kept}; {self._offset_path.name} says it was read so far",
+                str(path),
+            )
+        self._file.seek(self._kept)
         self._speed = speed
         self._clock = clock
         self._lines: deque[_Line] = deque()
-        self._end = self._offsets.done
+        self._end = self._kept
         #: The time of the first event, and when it was read.
         self._began: tuple[float, float] | None = None
 
@@ -74,8 +85,14 @@ class JsonlSource:
 
     async def ack(self, positions: Sequence[str]) -> None:
         """Say that these need not come again."""
-        if self._offsets.finished(map(int, positions)):
-            await asyncio.to_thread(self._keep_offset, self._offsets.done)
+        self._offsets.finished(map(int, positions))
+        done = self._offsets.done
+        if done > self._kept:  # also where it could not be kept the last time
+            await asyncio.to_thread(self._keep_offset, done)
+            self._kept = done
+
+    async def keep(self) -> None:
+        """Do nothing: nobody else reads it."""
 
     async def lag(self) -> int | None:
         """Return nothing: nobody has counted the lines."""
@@ -86,14 +103,11 @@ class JsonlSource:
         self._file.close()
 
     def _read_on(self) -> None:
-        for _ in range(LINES):
-            line = self._file.readline()
-            if not line:
-                return
-            self._end += len(line)
-            body = line.rstrip(b"\r\n")
-            if body:
-                self._lines.append(_Line(self._end, body, self._due_at(body)))
+        while not self._lines and (lines := self._file.readlines(READ_BYTES)):
+            for line in lines:
+                self._end += len(line)
+                if body := line.rstrip(b"\r\n"):
+                    self._lines.append(_Line(self._end, body, self._due_at(body)))
 
     def _due_at(self, body: bytes) -> float:
         if not self._speed:

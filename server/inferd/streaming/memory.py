@@ -57,6 +57,9 @@ class MemorySource:
         for position in positions:
             self.unacknowledged.pop(position, None)
 
+    async def keep(self) -> None:
+        """Do nothing: nobody else reads it."""
+
     async def lag(self) -> int:
         """Return how many wait to be read."""
         return len(self._waiting)

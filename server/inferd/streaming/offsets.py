@@ -16,15 +16,13 @@ class Offsets:
         """Say that the line which ends there is somebody's."""
         self._handed_out[end] = False
 
-    def finished(self, ends: Iterable[int]) -> bool:
-        """Say that these lines are done, and return whether that moved `done`."""
+    def finished(self, ends: Iterable[int]) -> None:
+        """Say that these lines are done, which may move `done`."""
         for end in ends:
             if end in self._handed_out:
                 self._handed_out[end] = True
-        before = self.done
         for end in [*self._handed_out]:
             if not self._handed_out[end]:
                 break
             self.done = end
             del self._handed_out[end]
-        return self.done > before

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
-from inferd.cache.streams import Delivery
+from inferd.cache.streams import ALONE_FROM, Delivery
 from inferd.config.stream import Stream as Settings
 from inferd.deadline import Clock
 from inferd.errors import DependencyFailed
@@ -59,6 +59,8 @@ class Pipeline:
             wall_clock=wall_clock,
             changed=self._look,
         )
+        #: Whether something is in hand beside which nothing is begun.
+        self._alone = False
         #: Set while something may be read, and once nothing is to be read any more.
         self._may_read = asyncio.Event()
         self._may_read.set()
@@ -92,6 +94,7 @@ class Pipeline:
                 tasks.create_task(self._publisher.acknowledge(), name="acknowledge"),
                 tasks.create_task(self._publisher.tell_letters(), name="letters"),
                 tasks.create_task(self._watch_lag(), name="lag"),
+                tasks.create_task(self._keep(), name="keep"),
             ]
             try:
                 async with asyncio.TaskGroup() as lanes:
@@ -129,6 +132,7 @@ class Pipeline:
         now, counts = self._clock(), self.statistics
         counts.in_hand += len(deliveries)
         counts.read_sizes.observe(len(deliveries))
+        self._alone |= any(each.delivered >= ALONE_FROM for each in deliveries)
         for delivery in deliveries:
             counts.redelivered += delivery.delivered > 1
             taken = self._stages.take(delivery, now)
@@ -155,7 +159,8 @@ class Pipeline:
     def _look(self) -> None:
         """See whether something may be read, and whether anything is in hand."""
         counts = self.statistics
-        held_up = counts.paused or self._publisher.stuck
+        self._alone = self._alone and counts.in_hand > 0
+        held_up = counts.paused or self._alone or self._publisher.stuck
         has_room = self._room >= self._batch * LEAST_PART
         _put(self._may_read, self._stopping.is_set() or (has_room and not held_up))
         _put(self._empty, counts.in_hand == 0 and self._publisher.idle)
@@ -175,9 +180,21 @@ class Pipeline:
 
     async def _watch_lag(self) -> None:
         while True:
-            with suppress(DependencyFailed):
+            try:
                 self.statistics.lag = await self._source.lag()
+            except DependencyFailed:
+                self.statistics.lag = None
             await asyncio.sleep(LAG_EVERY_S)
+
+    async def _keep(self) -> None:
+        """Keep what is in hand from being taken over, also while nothing is read."""
+        every_s = self._settings.source.claim_idle_s / 3
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self._source.keep()
+            except DependencyFailed:
+                self.statistics.failures["source"] += 1
 
 
 class _LeftUnfinished(Exception):

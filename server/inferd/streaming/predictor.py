@@ -3,6 +3,7 @@
 No socket is involved. Each event asks by itself, and the model's own batcher has the company.
 """
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from inferd.call import Call
 from inferd.config.stream import Route as Settings
 from inferd.deadline import Clock, Deadline
-from inferd.errors import InvalidRequest, ModelFailed
+from inferd.errors import Expired, InvalidRequest, ModelFailed
 from inferd.inference.checks import check_arrays, check_output_names
 from inferd.inference.direct import ask
 from inferd.inference.models import Models
+from inferd.inference.version import ModelVersion
 from inferd.runtime.signature import Signature
 from inferd.streaming.results import Prediction
 
@@ -54,11 +56,11 @@ class Predictor:
     ) -> Answer:
         """Return the prediction for one row, by the deadline.
 
-        Raises what `Models.get` and `ModelVersion.infer` raise, and `ModelFailed` for an answer
-        that is not finite.
+        Raises what `Models.get` and `ModelVersion.infer` raise, `Expired` for a model that is not
+        loaded again in time, and `ModelFailed` for an answer that is not finite.
         """
         version = self._models.find(route.model, route.version)
-        version = version or await self._models.get(route.model, route.version)
+        version = version or await self._brought_back(route, deadline)
         told = route.prediction or version.signature.outputs[0].name
         tensors = await ask(
             version,
@@ -71,6 +73,14 @@ class Predictor:
         prediction = _prediction(tensors[told])
         confidence = _confidence(tensors[route.confidence or told], asked=bool(route.confidence))
         return Answer(prediction, confidence, version.version)
+
+    async def _brought_back(self, route: Settings, deadline: Deadline) -> ModelVersion:
+        """Return a model that was evicted; loading it goes on for those who come later."""
+        try:
+            async with asyncio.timeout(deadline.remaining(self._clock())):
+                return await self._models.get(route.model, route.version)
+        except TimeoutError as error:
+            raise Expired(f"model '{route.model}' was not loaded again in time") from error
 
 
 def check_fits(route: Settings, signature: Signature) -> None:
@@ -111,7 +121,9 @@ def _prediction(output: NDArray[Any]) -> Prediction:
     value: Prediction | bytes = output.item()
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    return value if isinstance(value, str) else _finite(value)
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()  # JSON takes no halves of a character
+    return _finite(value)
 
 
 def _confidence(output: NDArray[Any], *, asked: bool) -> float | None:

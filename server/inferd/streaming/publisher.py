@@ -58,8 +58,13 @@ class Publisher:
         self._under_way = 0
         self._something = asyncio.Event()
         self._something_to_ack = asyncio.Event()
-        #: Whether a sink does not take what it is given.
-        self.stuck = False
+        #: Which ends do not do what they are asked.
+        self._failing: set[str] = set()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a sink takes nothing, or the source no acknowledgements."""
+        return bool(self._failing)
 
     @property
     def idle(self) -> bool:
@@ -98,8 +103,10 @@ class Publisher:
             try:
                 await self._source.ack([each.position for each in acks])
                 wait_s = FIRST_WAIT_S
+                self._say_stuck("source", False)
             except DependencyFailed as error:
                 self._note("source", error)
+                self._say_stuck("source", True)
                 self._acks = acks + self._acks
                 self._something_to_ack.set()
                 await asyncio.sleep(wait_s)
@@ -178,18 +185,20 @@ class Publisher:
                 failed += 1
                 self._note(name, error)
                 if failed == attempts:
+                    self._say_stuck(name, False)  # it is not waited for
                     raise
-                self._say_stuck(True)
+                self._say_stuck(name, True)
             else:
-                self._say_stuck(False)
+                self._say_stuck(name, False)
                 return fresh
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _say_stuck(self, stuck: bool) -> None:
-        if stuck is not self.stuck:
-            self.stuck = stuck
-            log.info("nothing is read while it is so" if stuck else "results are taken again")
+    def _say_stuck(self, name: str, stuck: bool) -> None:
+        was = self.stuck
+        (self._failing.add if stuck else self._failing.discard)(name)
+        if was is not self.stuck:
+            log.info("nothing is read while it is so" if stuck else "all is taken again")
             self._changed()
 
     def _note(self, name: str, error: InferdError) -> None:

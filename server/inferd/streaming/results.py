@@ -6,6 +6,7 @@ that it can be sent again. Where a fallback stands in, there is a result besides
 
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
@@ -97,14 +98,20 @@ def result_record(result: Result) -> Record:
 
 
 def letter_record(letter: Letter) -> Record:
-    """Return a letter as it is published: once for each place in the stream, and stage."""
-    return Record(f"{letter.position}/{letter.stage}", _encoder.encode(letter))
+    """Return a letter as it is published: once for each event as it came, and stage."""
+    return Record(_key(letter.position, letter.stage, letter.body), _encoder.encode(letter))
+
+
+def _key(position: str, stage: str, body: bytes) -> str:
+    """Return a letter's key. Letters of several streams, where places are alike, may meet."""
+    return f"{position}/{stage}/{blake2b(body, digest_size=8).hexdigest()}"
 
 
 class _Published(msgspec.Struct):
     event_id: str = ""
     position: str = ""
     stage: str = ""
+    body: bytes = b""
 
 
 _published = msgspec.json.Decoder(_Published)
@@ -116,4 +123,4 @@ def key_of(body: bytes) -> str:
         it = _published.decode(body)
     except msgspec.DecodeError:
         return ""
-    return f"{it.position}/{it.stage}" if it.stage else it.event_id
+    return _key(it.position, it.stage, it.body) if it.stage else it.event_id

@@ -12,7 +12,7 @@ import pytest
 from inferd.cache.streams import Record
 from inferd.errors import DependencyFailed, Expired
 from inferd.streaming.memory import MemorySink
-from support.streams import ROUTE, FakePredictor, Streaming, body, settings
+from support.streams import ROUTE, FakePredictor, Streaming, body, delivery, settings
 
 
 class Fragile(MemorySink):
@@ -246,6 +246,88 @@ async def test_what_was_published_is_acknowledged_again_where_that_failed() -> N
 
     assert it.source.unacknowledged == {}
     assert it.ids == ["e1"]
+
+
+async def test_while_nothing_can_be_acknowledged_nothing_is_read() -> None:
+    bodies = [body(f"e{n}", "u") for n in range(300)]
+    it = Streaming(settings(batch=10, max_in_hand=20), *bodies)
+    ack, gone = it.source.ack, True
+
+    async def fragile(positions: Sequence[str]) -> None:
+        if gone:
+            raise DependencyFailed("gone")
+        await ack(positions)
+
+    it.source.ack = fragile  # type: ignore[method-assign]
+    running = asyncio.create_task(it.run())
+    await asyncio.sleep(60)
+    assert len(it.source.unacknowledged) <= 40
+
+    gone = False
+    await running
+    assert it.source.unacknowledged == {}
+    assert it.ids == [f"e{n}" for n in range(300)]
+
+
+async def test_what_is_in_hand_for_long_is_kept_from_others() -> None:
+    results = Fragile()
+    results.down = True
+    told = settings(source={"claim_idle_s": 3})
+    it = Streaming(told, body("e1"), ends=False, results=results)
+    kept = list[float]()
+
+    async def keep() -> None:
+        kept.append(asyncio.get_running_loop().time())
+        if len(kept) == 2:
+            raise DependencyFailed("gone")
+
+    it.source.keep = keep  # type: ignore[method-assign]
+    running = asyncio.create_task(it.run())
+    await asyncio.sleep(5.5)
+
+    assert kept == [1, 2, 3, 4, 5]
+    results.down = False
+    it.pipeline.stop()
+    await running
+
+
+async def test_what_may_have_killed_those_who_had_it_is_handled_alone() -> None:
+    it = Streaming(settings(), ends=False, predictor=taking(0.03))
+    waiting = [
+        [delivery(body("new", "u1"), position="1")],
+        [delivery(body("suspect", "u2"), position="2", delivered=3)],
+        [delivery(body("next", "u3"), position="3")],
+    ]
+    read_at = list[float]()
+
+    async def read(most: int) -> Any:
+        del most
+        read_at.append(asyncio.get_running_loop().time())
+        return waiting.pop(0) if waiting else None
+
+    it.source.read = read  # type: ignore[method-assign]
+    await it.run()
+
+    assert read_at == pytest.approx([0, 0, 0.03, 0.03])
+    assert it.ids == ["new", "suspect", "next"]
+
+
+async def test_how_many_wait_is_not_known_while_nobody_says() -> None:
+    it = Streaming(settings(), ends=False)
+    it.source.put(body("e1"))
+    running = asyncio.create_task(it.run())
+    await asyncio.sleep(1.5)
+    known = [it.statistics.lag]
+
+    async def gone() -> int:
+        raise DependencyFailed("gone")
+
+    it.source.lag = gone  # type: ignore[method-assign]
+    await asyncio.sleep(1)
+    assert [*known, it.statistics.lag] == [0, None]
+
+    it.pipeline.stop()
+    await running
 
 
 async def test_a_result_that_is_too_large_is_a_letter_of_the_stage_publish() -> None:

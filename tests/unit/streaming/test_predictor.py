@@ -9,7 +9,7 @@ import pytest
 from inferd.call import Call
 from inferd.config.stream import Route
 from inferd.deadline import Deadline
-from inferd.errors import InvalidRequest, ModelFailed, NotFound
+from inferd.errors import Expired, InvalidRequest, ModelFailed, NotFound
 from inferd.streaming.predictor import Answer, Predictor
 from support.fake_models import FakeModels, FakeVersion, tensor
 
@@ -53,6 +53,30 @@ async def test_outputs_are_asked_for_by_name() -> None:
 
     assert await asked(it, prediction="label", confidence="scores") == Answer("fraud", 0.75, "1")
     assert it.asked[0].outputs == ("label", "scores")
+
+
+async def test_a_text_is_one_that_can_be_published() -> None:
+    it = answering(y=np.array([["a\ud800b"]], object))
+
+    assert await asked(it) == Answer("a?b", None, "1")
+
+
+async def test_a_model_that_is_not_brought_back_in_time_is_late() -> None:
+    models: Any = FakeModels()
+    clock = asyncio.get_running_loop().time
+
+    async def get(name: str, version: str) -> Any:
+        del name, version
+        await asyncio.sleep(10)
+
+    models.get = get
+    route = Route.model_validate({"model": "m", "inputs": {"x": ["data.a"]}})
+    call = Call("/t", arrived=clock())
+
+    with pytest.raises(Expired, match="'m' was not loaded again in time"):
+        await Predictor(models, clock).predict(call, Deadline(clock() + 0.05), route, {"x": [1.0]})
+
+    assert clock() == pytest.approx(0.05)
 
 
 async def test_a_model_without_a_batch_dimension_gets_a_row() -> None:
