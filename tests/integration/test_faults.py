@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ class Upstream:
     def _serve(self) -> None:
         while True:
             connection, _ = self._listener.accept()
-            with connection:
+            # A proxy that is told to be down resets whoever it has connected.
+            with connection, suppress(ConnectionError):
                 connection.sendall(b"hello")
                 if connection.recv(4) == b"stop":
                     break
