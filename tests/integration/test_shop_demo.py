@@ -26,7 +26,11 @@ def test_the_demonstration_ends_with_all_decisions_on_record() -> None:
             text=True,
             timeout=AMPLE_S,
             cwd=ROOT,
-            env={**clean_environment(), "TMPDIR": directory},
+            env={
+                **clean_environment(),
+                "PYTHONPATH": str(ROOT / "examples"),
+                "TMPDIR": directory,
+            },
             check=False,
         )
 
