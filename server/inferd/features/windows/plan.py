@@ -64,18 +64,25 @@ class Plan:
         #: Of the finest level, of which the others have the first.
         self.slots = [*order]
         places = {slot: place for place, slot in enumerate(order)}
-        #: Of each aggregate its window, the place of its slot, and what makes its value.
-        self.answers: Sequence[tuple[int, int, Callable[[Any], Answer]]] = [
-            (each.window_us, places[_slot(each)], each.answer) for each in aggregates
-        ]
+        wanted = [(each.window_us, places[_slot(each)]) for each in aggregates]
         self.windows = [
             Window(
                 length,
                 sizes.index(_tile_us(length)),
-                sorted({place for window_us, place, _ in self.answers if window_us == length}),
+                sorted({place for window_us, place in wanted if window_us == length}),
             )
             for length in lengths
         ]
+        order_read = [(each.window_us, place) for each in self.windows for place in each.places]
+        #: Of each aggregate, which of the slots it is made of, counted through all windows, and
+        #: what makes its value.
+        self.answers: Sequence[tuple[int, Callable[[Any], Answer]]] = [
+            (order_read.index(where), each.answer)
+            for where, each in zip(wanted, aggregates, strict=True)
+        ]
+        #: Without a ring, windows begin and end with tiles, and so their values change at most
+        #: when a multiple of this has passed; 0: they may change at any time.
+        self.step_us = 0 if any(length % sizes[0] for length in lengths) else sizes[0]
         self.codec = Codec(self.levels, _fingerprint(self.levels, self.has_ring, fields))
 
 

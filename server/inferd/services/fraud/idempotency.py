@@ -9,7 +9,8 @@ A store that fails takes nothing but this promise from an answer, which then say
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,8 +31,10 @@ LOOK_S = 0.002
 after twice as long."""
 RESERVE_S = 0.005
 """What an answer needs of its deadline after waiting for another server."""
+GATHER_S = 0.02
+"""For so long decisions are gathered that are on record, to tell the store of all at once."""
 MARK_S = 5.0
-"""How long it may take to tell the store that a decision is on record. Nobody waits for that."""
+"""How long it may take to tell the store that decisions are on record. Nobody waits for that."""
 MARK_AGAIN_S = 0.1
 """After so long it is told again what it did not take; each further time after twice as long."""
 
@@ -100,7 +103,10 @@ class Once:
         self._ttl_s = settings.ttl_s
         self._near: Local[Assessed] = Local(max_entries=settings.near_entries, policy="lru")
         self._flights: Flights[_Settled] = Flights("the decision", clock)
+        #: What is on record, and the store is to be told so.
+        self._on_record: list[tuple[str, Assessed]] = []
         self._marks: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
         self._clock = clock
         self._wall_clock = wall_clock
         self.statistics = Statistics()
@@ -138,6 +144,7 @@ class Once:
     async def close(self) -> None:
         """Give up what is under way, and finish what nobody waits for, if that goes at once."""
         self._closing = True
+        self._hurry.set()
         await self._flights.close()
         if self._marks:
             await asyncio.wait(self._marks)
@@ -232,25 +239,33 @@ class Once:
         return self._now_us() - it.at_us > self._patience_us
 
     def _mark(self, id: str, it: Assessed) -> None:
-        """Tell the store that a decision is on record; nobody waits for that."""
-        task = asyncio.create_task(self._marked(id, it), name="on record")
-        self._marks.add(task)
-        task.add_done_callback(self._marks.discard)
+        """Have the store told that a decision is on record; nobody waits for that."""
+        self._on_record.append((id, it))
+        if len(self._on_record) == 1:
+            task = asyncio.create_task(self._marked(), name="on record")
+            self._marks.add(task)
+            task.add_done_callback(self._marks.discard)
 
-    async def _marked(self, id: str, it: Assessed) -> None:
+    async def _marked(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._hurry.wait()
+        marks, self._on_record = self._on_record, []
         now = self._clock()
         call, deadline = Call("/inferd.fraud/mark", arrived=now), Deadline.after(MARK_S, now=now)
         wait_s = MARK_AGAIN_S
-        while not await self._marked_now(call, deadline, id, it):
+        while not await self._marked_now(call, deadline, marks):
             if self._closing or self._clock() + wait_s > deadline.at:
-                self.statistics.unmarked += 1
+                self.statistics.unmarked += len(marks)
                 return
             await asyncio.sleep(wait_s)
             wait_s *= 2
 
-    async def _marked_now(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> bool:
+    async def _marked_now(
+        self, call: Call, deadline: Deadline, marks: Sequence[tuple[str, Assessed]]
+    ) -> bool:
         try:
-            await self._assessments.keep(call, deadline, id, it)
+            await self._assessments.mark(call, deadline, marks)
         except InferdError:
             return False
         return True
