@@ -15,7 +15,22 @@ from inferd.config.journal import Count
 from inferd.config.resilience import Name
 from inferd.config.section import NotNegative, Positive, Section
 
-Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=129)]
+
+def dotted(name: object) -> object:
+    """Return the name of a variable. Raises `ValueError` for `view:feature`.
+
+    So the feature service names features; here they have a dot, as in expressions.
+    """
+    if isinstance(name, str) and name.count(":") == 1:
+        raise ValueError(f"here it is {name.replace(':', '.')}")
+    return name
+
+
+Variable = Annotated[
+    str,
+    BeforeValidator(dotted),
+    Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=129),
+]
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Source = Annotated[
     tuple[Variable, ...],
