@@ -23,6 +23,8 @@ from inferd.errors import InferdError, InvalidRequest, TimedOut
 from inferd.resilience.degradation import ABSENT, Degradation
 from inferd.services.fraud.assessments import Assessed, Assessments
 from inferd.services.fraud.audit import Place, Trail
+from inferd.services.fraud.owed import Owed
+from inferd.services.fraud.patience import Patience
 
 STAGE = "idempotency"
 US = 1_000_000
@@ -99,9 +101,11 @@ class Once:
     ) -> None:
         self._assessments = assessments
         self._trail = trail
-        self._patience_us = settings.patience_ms * 1000
+        most = settings.near_entries
+        self._patience = Patience(settings.patience_ms / 1000, max_entries=most)
+        self._owed = Owed(self._paid, most=most, keep_s=settings.ttl_s, clock=clock)
         self._ttl_s = settings.ttl_s
-        self._near: Local[Assessed] = Local(max_entries=settings.near_entries, policy="lru")
+        self._near: Local[Assessed] = Local(max_entries=most, policy="lru")
         self._flights: Flights[_Settled] = Flights("the decision", clock)
         #: What is on record, and the store is to be told so.
         self._on_record: list[tuple[str, Assessed]] = []
@@ -146,6 +150,7 @@ class Once:
         self._closing = True
         self._hurry.set()
         await self._flights.close()
+        await self._owed.close()
         if self._marks:
             await asyncio.wait(self._marks)
 
@@ -208,24 +213,42 @@ class Once:
             it = await self._theirs(call, deadline, id, it)
         if it.place is None:
             if it.server != self._trail.server:
-                if not self._is_overdue(it):
+                if not self._is_overdue(id, it):
                     text = f"{it.server} has not yet recorded what it decided"
                     lacks.append(self._trail.missed(TimedOut(text)))
                     return it
                 self.statistics.adopted += 1
-            place = await self._trail.keep(call, deadline, id, it.record, it.at_us)
+            place: Place | Degradation | None = None
+            try:
+                place = await self._trail.keep(call, deadline, id, it.record, it.at_us)
+            finally:  # also where nobody is answered
+                if not isinstance(place, Place):
+                    self._owed.add(id, it)
             if isinstance(place, Degradation):
                 lacks.append(place)
                 return it
-            it = Assessed(it.fingerprint, it.assessment, it.at_us, it.server, place=place)
-            self._mark(id, it)
+            return self._on_record_at(place, id, it)
         self._keep_near(id, it)
         return it
+
+    def _on_record_at(self, place: Place, id: str, it: Assessed) -> Assessed:
+        it = Assessed(it.fingerprint, it.assessment, it.at_us, it.server, place=place)
+        self._owed.settle(id)
+        self._keep_near(id, it)
+        self._mark(id, it)
+        return it
+
+    async def _paid(self, id: str, it: Assessed) -> bool:
+        """Have a decision recorded that could not be; return whether it is now."""
+        place = await self._trail.again(id, it.record, it.at_us)
+        if place is not None:
+            self._on_record_at(place, id, it)
+        return place is not None
 
     async def _theirs(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> Assessed:
         """Wait until another server has recorded what it decided, as long as there is time."""
         wait_s = LOOK_S
-        while not self._is_overdue(it):
+        while not self._is_overdue(id, it):
             if self._clock() + wait_s + RESERVE_S > deadline.at:
                 return it
             await asyncio.sleep(wait_s)
@@ -235,8 +258,9 @@ class Once:
                 return found
         return it
 
-    def _is_overdue(self, it: Assessed) -> bool:
-        return self._now_us() - it.at_us > self._patience_us
+    def _is_overdue(self, id: str, it: Assessed) -> bool:
+        now, wall_us = self._clock(), self._now_us()
+        return self._patience.is_over(id, it.at_us, now=now, wall_us=wall_us)
 
     def _mark(self, id: str, it: Assessed) -> None:
         """Have the store told that a decision is on record; nobody waits for that."""
