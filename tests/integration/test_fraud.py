@@ -418,6 +418,18 @@ def test_decisions_on_record_are_the_same_again_unless_rules_are_others(
     assert main(replay) == 0
     assert "4 of 4 decisions are the same to the last bit" in capsys.readouterr().out
     rules = yaml.safe_load((directory / "rules.yaml").read_text())
+    rules["rules"].append({"id": "new", "when": "transaction.amount_minor < 0", "action": "REVIEW"})
+    (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
+    assert main(replay) == 0
+    said = capsys.readouterr().out
+    assert said == ("4 of 4 decisions are the same to the last bit, 4 of them under other rules\n")
+    assert main([*replay, "again 0"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "again 0: the same decision under other rules\n  it was decided by rules"
+    )
+    assert "  rule new was not there, and would be NO_HIT\n" in said
+    rules["rules"].pop()
     rules["rules"][3]["when"] = "transaction.amount_minor == 1999"
     (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
     assert main([*replay, "again 0", "again 1"]) == 1

@@ -1,4 +1,4 @@
-"""Records that could not be written, as on a disk that is full: tried again behind everybody's back.
+"""Records that could not be written, as on a full disk: tried again behind everybody's back.
 
 They are held as long as their assessments are, and so many at most. What is given up is told in the
 log; whoever asks for such a transaction again has it tried once more.
