@@ -127,8 +127,9 @@ class Fraud(Section):
     """How far a transaction may be ahead of this server's clock."""
     max_outcomes: Count = 1000
     """In one report, and entries of lists in one request."""
-    max_streamed: Count = 32
-    """Transactions of one stream that are decided on at once."""
+    max_streamed: Count = 8
+    """Transactions of one stream that are decided on at once: more would take each other's time.
+    Whoever streams more is not read until there is room."""
     max_backtest: Count = 10_000
     """Transactions in one backtest."""
     max_list_entries: Count = 100_000
