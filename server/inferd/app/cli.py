@@ -279,13 +279,15 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _audit_verify(arguments: argparse.Namespace) -> int:
-    audit = _config(arguments).fraud.audit
     from inferd.app.audit import run
 
+    server, head = arguments.server, arguments.head
+    if arguments.path:
+        return run(say, arguments.path, server=server, head=head)
+    audit = _config(arguments).fraud.audit
     # That its whole trail is gone, nobody else would notice.
-    writer = audit.server if arguments.config and not arguments.path else None
-    path, server = arguments.path or audit.path, arguments.server
-    return run(say, path, server=server, head=arguments.head, writer=writer)
+    writer = audit.server if arguments.config else None
+    return run(say, audit.path, server=server, head=head, writer=writer)
 
 
 def _audit_replay(arguments: argparse.Namespace) -> int:
