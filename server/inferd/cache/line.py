@@ -32,15 +32,16 @@ _Waiting = asyncio.Future[Any]
 class Line:
     """Asks Redis by one connection, and by another when that is lost. Lives on the event loop."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, *, stalled_s: float = STALLED_S) -> None:
         """Connect as `client` does, when first asked. Who has it closes it."""
         self._client = client
+        self._stalled_s = stalled_s
         self._carrier: _Carrier | None = None
 
     async def ask(self, *command: str | bytes | int | float) -> Any:
         """Return what Redis answers. Raises `RedisError`, `OSError` and `RuntimeError`."""
         carrier, now = self._carrier, asyncio.get_running_loop().time()
-        if carrier is not None and carrier.stalled(now):
+        if carrier is not None and carrier.silent_s(now) > self._stalled_s:
             carrier.task.cancel()
             carrier = None
         if carrier is None or carrier.over:
@@ -75,9 +76,9 @@ class _Carrier:
         self._came.set()
         return waiting
 
-    def stalled(self, now: float) -> bool:
-        """Return whether an answer is long overdue."""
-        return bool(self._sent) and now - self._sent[0][1] > STALLED_S
+    def silent_s(self, now: float) -> float:
+        """Return for how long the oldest command has waited for its answer; 0: there is none."""
+        return now - self._sent[0][1] if self._sent else 0.0
 
     async def _run(self) -> None:
         ways: list[asyncio.Task[None]] = []

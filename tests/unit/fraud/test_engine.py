@@ -106,6 +106,24 @@ async def test_a_model_gets_its_inputs_in_their_order_and_later_payments_count_e
         assert judge.happenings.recorded == 2
 
 
+async def test_payments_of_the_same_milliseconds_are_recorded_in_one_go() -> None:
+    async with a_judge() as judge:
+        payments = [judge.transaction(f"{n}", user_id=f"u{n}") for n in range(4)]
+        await asyncio.gather(*map(judge.assess, payments))
+        await asyncio.sleep(1)
+
+        assert judge.happenings.recorded == 4
+        assert judge.features.writes.asked == 1
+
+
+async def test_a_payment_is_recorded_although_the_server_ends() -> None:
+    async with a_judge() as judge:
+        await judge.assess()
+        await judge.happenings.close()
+
+        assert judge.happenings.recorded == 1
+
+
 async def test_a_grave_rule_decides_at_once_and_no_model_is_asked() -> None:
     async with a_judge() as judge:
         judge.lists.add(Entry(ListName.BLOCK, EntityKind.USER, "thief"), judge.now_us())

@@ -188,6 +188,42 @@ async def test_what_could_not_be_recorded_is_recorded_when_that_is_possible_agai
     assert it.trail.unrecorded == 3, "nobody is told of it twice"
 
 
+async def test_the_store_is_told_at_once_of_all_that_went_on_record_lately() -> None:
+    it, told = Server(Store()), list[list[str]]()
+    it.store.changed = lambda keys: told.append([*keys])
+
+    await asyncio.gather(*(it.ask(str(number)) for number in range(3)))
+    await asyncio.sleep(1)
+
+    assert told == [["0"], ["1"], ["2"], ["0", "1", "2"]]
+
+
+async def test_who_ends_tells_the_store_first_what_is_on_record() -> None:
+    it, told = Server(Store()), list[list[str]]()
+    await it.ask()
+    it.store.changed = lambda keys: told.append([*keys])
+
+    await it.once.close()
+
+    assert told == [["t"]]
+
+
+async def test_what_another_server_has_recorded_meanwhile_is_not_recorded_again() -> None:
+    store = Store()
+    full, other = Server(store), Server(store, "two")
+    full.book.error = DependencyFailed("the disk is full")
+    await full.ask()
+    await asyncio.sleep(6)
+    await other.ask()
+    full.book.error = None
+
+    await asyncio.sleep(11)
+
+    assert full.book.records == {}
+    assert other.book.records == {"t": b'"one1"'}
+    assert (await full.ask()).place == Place("two", 1)
+
+
 async def test_what_may_not_be_answered_without_a_record_is_recorded_all_the_same() -> None:
     it = Server(Store(), on_failure="refuse")
     it.book.error = DependencyFailed("the disk is full")

@@ -1,6 +1,6 @@
 """What aggregates are told of transactions: that they happened, and how they turned out.
 
-A transaction is recorded behind everybody's back, together with those of the next few milliseconds:
+A transaction is recorded behind everybody's back, together with those of the next milliseconds:
 so the store is asked once for several of them. An outcome is recorded while its reporter waits,
 for it is worth nothing unless it is safe.
 """
@@ -24,7 +24,7 @@ from inferd.features.suggestions import nearest
 from inferd.services.fraud.features import fits, said, unknown
 from inferd.services.fraud.intake import Taken
 
-GATHER_S = 0.005
+GATHER_S = 0.01
 """For so long transactions are gathered, to be recorded at once."""
 RECORD = "/inferd.v1.FraudService/record"
 OUTCOME_VARIABLES: Mapping[str, Kind] = {

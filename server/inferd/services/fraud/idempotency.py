@@ -33,7 +33,7 @@ LOOK_S = 0.002
 after twice as long."""
 RESERVE_S = 0.005
 """What an answer needs of its deadline after waiting for another server."""
-GATHER_S = 0.02
+GATHER_S = 0.01
 """For so long decisions are gathered that are on record, to tell the store of all at once."""
 MARK_S = 5.0
 """How long it may take to tell the store that decisions are on record. Nobody waits for that."""
@@ -240,6 +240,12 @@ class Once:
 
     async def _paid(self, id: str, it: Assessed) -> bool:
         """Have a decision recorded that could not be; return whether it is now."""
+        now = self._clock()
+        call, deadline = Call("/inferd.fraud/again", arrived=now), Deadline.after(MARK_S, now=now)
+        found = await self._look(call, deadline, id, [])
+        if found is not None and found.place is not None:  # another server saw to it
+            self._keep_near(id, found)
+            return True
         place = await self._trail.again(id, it.record, it.at_us)
         if place is not None:
             self._on_record_at(place, id, it)
