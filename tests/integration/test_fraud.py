@@ -372,10 +372,19 @@ def test_what_is_no_decision_and_nobodys_trail_is_told(bank: Bank) -> None:
     request = pb.BacktestRulesRequest(transactions=[pb.RecordedTransaction(decision=odd)])
     with pytest.raises(InvalidRequest, match=r"there is no decision 99"):
         bank.call("BacktestRules", request, pb.BacktestRulesResponse)
+    for rpc, asked, response in (
+        ("GetAssessment", pb.GetAssessmentRequest(), pb.Assessment),
+        ("ExplainAssessment", pb.ExplainAssessmentRequest(), pb.ExplainAssessmentResponse),
+    ):
+        with pytest.raises(InvalidRequest, match="transaction_id: it is required"):
+            bank.call(rpc, asked, response)
+    request = pb.BacktestRulesRequest(from_us=2, until_us=1)
+    with pytest.raises(InvalidRequest, match="from_us, 2, is after until_us, 1"):
+        bank.call("BacktestRules", request, pb.BacktestRulesResponse)
     for name in ("nobody", "../audit/inferd", "a\0b"):
-        asked = pb.VerifyAuditRequest(server=name)
+        verify = pb.VerifyAuditRequest(server=name)
         with pytest.raises(NotFound, match="there is no chain"):
-            bank.call("VerifyAudit", asked, pb.VerifyAuditResponse)
+            bank.call("VerifyAudit", verify, pb.VerifyAuditResponse)
 
 
 def test_ids_for_tests_say_what_is_decided(bank: Bank) -> None:
