@@ -269,6 +269,7 @@ async def test_two_servers_over_redis_decide_every_transaction_once(
             call, deadline = Call("/a/b", arrived=now), Deadline.after(30, now=now)
             answer = await asked.answer(call, deadline, str(id), "f", decide)
             assert answer.place is not None
+            assert answer.degradations == (), "or it may be decided twice"
             return answer.assessment
 
         answers = await asyncio.gather(
