@@ -25,6 +25,8 @@ from support.chaos.history import Record, write
 STREAMS = 2
 AT_ONCE = Fraud().max_streamed
 """Transactions of a stream that the server decides on at once, and reads."""
+DRAINS_S = 10.0
+"""What was streamed too fast is answered before that."""
 STATUS: dict[str, int] = {each.name: each.value[0] for each in grpc.StatusCode}
 
 
@@ -110,7 +112,7 @@ def main() -> None:
     streams = [Stream(it.run, message, planned[at::STREAMS]) for at in range(STREAMS)]
     slack = Slack()
     gc.disable()
-    asyncio.run(stream_all(it.port, streams, slack, planned[-1][1] + DECISION_S + GRACE_S))
+    asyncio.run(stream_all(it.port, streams, slack, planned[-1][1] + DRAINS_S))
     records = [each for stream in streams for each in stream.records(slack)]
     write(it.history, sorted(records, key=lambda each: each.sent), slack.most_s)
 
