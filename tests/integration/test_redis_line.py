@@ -124,6 +124,17 @@ async def test_who_waits_when_it_is_closed_is_told(redis_server: RedisServer) ->
                 await asked
 
 
+async def test_who_has_just_asked_when_it_is_closed_is_told(redis_server: RedisServer) -> None:
+    async with a_line(redis_server.url) as line:
+        asked = asyncio.create_task(line.ask("PING"))
+        await asyncio.sleep(0)
+
+        await line.close()
+
+        with pytest.raises(Lost):
+            await asked
+
+
 async def connections(line: Line) -> int:
     clients: bytes = await line.ask("CLIENT", "LIST")
     return len(clients.splitlines())

@@ -67,7 +67,9 @@ class _Carrier:
         self._sent: deque[tuple[_Waiting, float]] = deque()
         #: Whether nothing can be sent any more.
         self.over = False
+        self._error: BaseException = Lost("the connection was given up")
         self.task = asyncio.create_task(self._run(), name="redis line")
+        self.task.add_done_callback(self._end)  # also if it is cancelled before it begins
 
     def send(self, command: bytes) -> _Waiting:
         """Have a command sent; return what waits for its answer."""
@@ -82,23 +84,26 @@ class _Carrier:
 
     async def _run(self) -> None:
         ways: list[asyncio.Task[None]] = []
-        error: BaseException = Lost("the connection was given up")
         try:
             await self._connection.connect()  # type: ignore[no-untyped-call]
             ways = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
             ended, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            error = ended.pop().exception() or error
-        except (RedisError, OSError, RuntimeError) as lost:
-            error = lost
+            self._error = ended.pop().exception() or self._error
+        except (RedisError, OSError, RuntimeError) as error:
+            self._error = error
         finally:
-            self.over = True
             for way in ways:
                 way.cancel()
-            for waiting in [each for each, _ in self._sent] + [each for _, each in self._unsent]:
-                if not waiting.done():
-                    waiting.set_exception(copy(error))  # each has a traceback of its own
+            self._end()
             await asyncio.gather(*ways, return_exceptions=True)
             await let_go(self._connection)
+
+    def _end(self, _: object = None) -> None:
+        """Tell whoever still waits that nothing comes any more."""
+        self.over = True
+        for waiting in [*(each for each, _ in self._sent), *(each for _, each in self._unsent)]:
+            if not waiting.done():
+                waiting.set_exception(copy(self._error))  # each has a traceback of its own
 
     async def _write(self) -> None:
         clock = asyncio.get_running_loop().time
