@@ -1,0 +1,1 @@
+"""Recommendations: candidates, rankers, rules, and what is known of users."""
