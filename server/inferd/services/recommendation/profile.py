@@ -6,31 +6,11 @@ and what is made of that is a list for somebody new.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NamedTuple
+
+from inferd.services.recommendation.vocabulary import Act, Seen
 
 SESSION_MOST = 100
 """Items of a session that are looked at."""
-
-
-class InteractionType(IntEnum):
-    """What a user did with an item. The numbers are those of the wire."""
-
-    IMPRESSION = 1
-    VIEW = 2
-    CLICK = 3
-    CART = 4
-    PURCHASE = 5
-    DISLIKE = 6
-
-
-class Seen(NamedTuple):
-    """One thing that a user did."""
-
-    item_id: str
-    type: InteractionType
-    #: Microseconds since 1970; 0: not known.
-    at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +30,12 @@ class Profile:
     def in_session(self, recent_items: Sequence[str]) -> "Profile":
         """Return the profile with items of this session, the newest last, as looked at just now.
 
-        What is in the history already stays as it is there. The stamp stays, too: items of the
-        session are the request's.
+        What is in the history already stays as it is there; when the others were is not known.
+        The stamp stays, too: items of the session are the request's.
         """
         there = {each.item_id for each in self.history}
         newest = dict.fromkeys(reversed(recent_items[-SESSION_MOST:]))
-        session = [Seen(each, InteractionType.VIEW) for each in newest if each not in there]
+        session = [Seen(each, Act.VIEW, 0) for each in newest if each not in there]
         if not session:
             return self
         history = (*session, *self.history)
