@@ -18,6 +18,8 @@ from inferd.services.recommendation.items import Item, Vectors, decoded, encoded
 
 __all__ = ["Catalogue", "CatalogueFull", "Item", "Upserted"]
 
+MAX_ATTRIBUTES: Final = 256
+"""Names of attributes, of all items there ever were since the start: each is a column."""
 #: So many rows move at a time, once for every eighth as many changes: were it not fewer changes
 #: than rows, the next table would never catch up.
 _MOVED: Final = 256
@@ -66,11 +68,14 @@ class Catalogue:
         row = self.table.row(id)
         return None if row is None else decoded(self.table.blobs[row])
 
-    def check_room(self, ids: Iterable[str]) -> None:
-        """Raise `CatalogueFull` if these items would be too many."""
-        new = sum(self.table.row(id) is None for id in set(ids))
+    def check_room(self, items: Sequence[Item]) -> None:
+        """Raise `CatalogueFull` if these items, or attributes of theirs, would be too many."""
+        new = sum(self.table.row(id) is None for id in {item.id for item in items})
         if new and len(self) + new > self.max_items:
             raise CatalogueFull(f"the catalogue holds at most {self.max_items} items")
+        names = {name for item in items for name in item.attributes}
+        if len(names | self._vocabulary.attributes.keys()) > MAX_ATTRIBUTES:
+            raise CatalogueFull(f"items have at most {MAX_ATTRIBUTES} different attributes")
 
     def upsert(self, items: Sequence[Item], vectors: Vectors, now_us: int) -> list[Upserted]:
         """Add items, or replace those of the same id. All or none.
@@ -78,7 +83,7 @@ class Catalogue:
         `vectors` is float32 [n, d], of any length; a row of zeros: nobody knows. Raises
         `CatalogueFull`.
         """
-        self.check_room(item.id for item in items)
+        self.check_room(items)
         units = unit(vectors)
         return [
             self.put(item, encoded(item), units[place], now_us) for place, item in enumerate(items)
