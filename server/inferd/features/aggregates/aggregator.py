@@ -83,7 +83,7 @@ class Aggregator:
     def checked(self, write: EventWrite, *, field: str = "") -> CheckedEvent:
         """Return an event ready for `record`. Raises `InvalidRequest` naming all that is wrong."""
         name, now_us = write.event.name, self.now_us()
-        views = [each for each in self._views.values() if each.view.declared.events == name]
+        views = [each for each in self._views.values() if each.takes(name)]
         return checked_event(write, views, now_us=now_us, limits=self._limits, field=field)
 
     async def record(

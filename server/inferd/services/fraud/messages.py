@@ -234,6 +234,8 @@ def _kind(value: Held | list[float] | None) -> Kind:
             return Kind("float64")
         case bytes():
             return Kind("bytes")
+        case list() | tuple() if not value or isinstance(value[0], str):
+            return Kind("string_list")
         case list() | tuple():
             return Kind("float_list", len(value))
         case _:
