@@ -33,10 +33,11 @@ The history counts by what was done and how long ago in acts (`WEIGHTS`, `FADING
 import numpy as np
 import numpy.typing as npt
 
+from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.columns import Ints, Table
 from inferd.services.recommendation.context import Context
 from inferd.services.recommendation.pair_columns import column
-from inferd.services.recommendation.pairs import Demand, Pairs
+from inferd.services.recommendation.pairs import Pairs
 from inferd.services.recommendation.prices import CategoryPrices
 from inferd.services.recommendation.profile import Profile
 
@@ -58,7 +59,7 @@ class PairFeatures:
         profile: Profile,
         table: Table,
         rows: Ints,
-        behaviour: Demand,
+        behaviour: Behaviour,
         context: Context,
         *,
         now_us: int,
@@ -73,7 +74,7 @@ class PairFeatures:
             profile=profile,
             table=table,
             rows=rows,
-            demand=behaviour,
+            behaviour=behaviour,
             context=context,
             now_us=now_us,
             user_vector=user_vector,

@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 
 from inferd.features.suggestions import nearest
+from inferd.services.recommendation.behaviour import HALF_LIVES
 from inferd.services.recommendation.columns import UNKNOWN_STOCK
 from inferd.services.recommendation.context import hour, weekday
+from inferd.services.recommendation.filters import AnyOf, Filter
 from inferd.services.recommendation.pairs import Column, Pairs
 from inferd.services.recommendation.vocabulary import Act
 
@@ -23,7 +25,6 @@ ACTS: Final = {
     "purchases": Act.PURCHASE,
     "dislikes": Act.DISLIKE,
 }
-WINDOWS: Final = {"1h": 0, "1d": 1, "7d": 2}
 DAY_US: Final = 86_400_000_000
 
 
@@ -38,15 +39,16 @@ def _stock(pairs: Pairs) -> Column:
 
 
 def _page_category(pairs: Pairs) -> Column:
-    return pairs.has("category", pairs.context.category) if pairs.context.category else 0.0
+    category = pairs.context.category
+    return pairs.has(Filter("category", AnyOf((category,)))) if category else 0.0
 
 
-def _counted(act: Act, window: int) -> Make:
-    return lambda it: it.demand.counts(it.table, it.rows, act, window, it.now_us)
+def _counted(act: Act, window: str) -> Make:
+    return lambda it: it.counts(window, act)
 
 
-def _rated(window: int) -> Make:
-    return lambda it: it.demand.rates(it.table, it.rows, window, it.now_us)
+def _rated(window: str) -> Make:
+    return lambda it: it.ctr(window)
 
 
 def _done(act: Act) -> Make:
@@ -74,11 +76,11 @@ COLUMNS: Final[Mapping[str, Make]] = {
     "item.age_days": _age_days,
     "item.category_price": lambda it: it.log_prices - it.log_usual,
     **{
-        f"item.{name}_{window}": _counted(act, place)
+        f"item.{name}_{window}": _counted(act, window)
         for name, act in ACTS.items()
-        for window, place in WINDOWS.items()
+        for window in HALF_LIVES
     },
-    **{f"item.ctr_{window}": _rated(place) for window, place in WINDOWS.items()},
+    **{f"item.ctr_{window}": _rated(window) for window in HALF_LIVES},
     "pair.vector_dot": Pairs.vector_dot,
     "pair.history_dot": Pairs.history_dot,
     "pair.history_nearest": Pairs.history_nearest,
@@ -132,7 +134,8 @@ def _text(name: str, kind: str, field: str, text: str) -> Make:
         case "user":
             return lambda it: it.profile.values.get(field) == text
         case "item" if _ITEM_TEXTS.fullmatch(field):
-            return lambda it: it.has(field, text)
+            condition = Filter(field, AnyOf((text,)))
+            return lambda it: it.has(condition)
         case "context" if field in _CONTEXT_TEXTS:
             return lambda it: getattr(it.context, field) == text
     raise ValueError(f"{name} is no feature: {kind} has no text {field}")

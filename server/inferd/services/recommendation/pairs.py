@@ -5,15 +5,18 @@ What several numbers need is worked out once, when the first of them asks.
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from inferd.services.recommendation.columns import TEXT, Ints, Mask, Table
+from inferd.services.recommendation.behaviour import Behaviour
+from inferd.services.recommendation.codes import TEXT
+from inferd.services.recommendation.columns import Ints, Table
 from inferd.services.recommendation.context import Context
+from inferd.services.recommendation.filters import Filter
 from inferd.services.recommendation.prices import CategoryPrices
 from inferd.services.recommendation.profile import Profile
 from inferd.services.recommendation.vocabulary import Act, Seen
@@ -26,19 +29,8 @@ WEIGHTS: Final = {Act.VIEW: 1.0, Act.CLICK: 1.0, Act.CART: 2.0, Act.PURCHASE: 4.
 """What an act says of what somebody likes. Others say nothing of it."""
 FADING: Final = 0.95
 """Each act counts so much less than the next newer one."""
-
-
-class Demand(Protocol):
-    """What everybody does: `behaviour.Behaviour`."""
-
-    def counts(self, table: Table, rows: Ints, act: Act, window: int, now_us: int) -> Column:
-        """Return how often that was done with items, decayed, [k]."""
-
-    def rates(self, table: Table, rows: Ints, window: int, now_us: int) -> Column:
-        """Return their decayed clicks per impression, [k]."""
-
-    def covisits(self, table: Table, rows: Ints, history: tuple[Seen, ...], now_us: int) -> Column:
-        """Return how much of what was seen with the history's items they are, [k]."""
+NEWEST: Final = 16
+"""What is compared one by one: more cost more, and say little more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +40,12 @@ class Pairs:
     profile: Profile
     table: Table
     rows: Ints
-    demand: Demand
+    behaviour: Behaviour
     context: Context
     now_us: int
     user_vector: Floats | None
     prices: CategoryPrices
+    _counts: dict[str, Floats] = field(default_factory=dict, init=False)
 
     @cached_property
     def acts(self) -> Counter[Act]:
@@ -89,14 +82,30 @@ class Pairs:
         """Of the candidates' categories."""
         return self.prices.logs(self.table)[self.table.category[self.rows]]
 
+    @cached_property
+    def slots(self) -> Ints:
+        """Where the candidates are in what everybody does."""
+        return self.behaviour.slots_of(self.table, self.rows)
+
+    def counts(self, window: str, act: Act) -> Column:
+        """Return how often everybody did that with candidates."""
+        found = self._counts.get(window)
+        if found is None:
+            found = self._counts[window] = self.behaviour.counts(self.slots, window, self.now_us)
+        return found[:, act - 1]
+
+    def ctr(self, window: str) -> Column:
+        """Return how many of their impressions are clicked."""
+        return self.behaviour.ctr(self.slots, window, self.now_us)
+
     def _log_prices(self, rows: Ints) -> npt.NDArray[np.float64]:
         prices = self.table.price_minor[rows]
         return np.log(np.where(prices > 0, prices, np.nan))
 
-    def affinity(self, field: str) -> Column:
-        """Return the share of the history that is the same in a field."""
+    def affinity(self, name: str) -> Column:
+        """Return the share of the history that is the same in a field, by its name."""
         rows, weights = self.history
-        codes = getattr(self.table, field)
+        codes = getattr(self.table, name)
         mine = codes[self.rows]
         return np.where(mine > 0, looked_up(mine, codes[rows], weights), 0.0)
 
@@ -108,11 +117,10 @@ class Pairs:
 
     def history_nearest(self) -> Column:
         """Return the likeness of candidates to what of the history is most like them."""
-        rows, _ = self.history
+        rows = self.history[0][:NEWEST]
         if not len(rows):
             return 0.0
-        newest = self.table.vectors[rows]
-        likeness: Floats = np.max(self.vectors @ newest.T, axis=1)
+        likeness: Floats = np.max(self.table.vectors[rows] @ self.vectors.T, axis=0)
         return likeness
 
     def vector_dot(self) -> Column:
@@ -156,24 +164,16 @@ class Pairs:
         kinds = found.kinds[self.rows]
         return np.where((kinds == 0) | (kinds == TEXT), np.nan, found.values[self.rows])
 
-    def has(self, field: str, text: str) -> Column:
-        """Return which candidates say that in a field, or in an attribute."""
-        if not field.startswith("attributes."):
-            codes = {"category": "categories", "brand": "brands", "merchant": "merchants"}
-            wanted = getattr(self.table, codes[field]).find(text)
-            says: Mask = getattr(self.table, field)[self.rows] == wanted
-            return says
-        found = self.table.attributes.get(field.removeprefix("attributes."))
-        if found is None:
-            return 0.0
-        is_text = found.kinds[self.rows] == TEXT
-        return is_text & (found.values[self.rows] == found.codes.find(text))
+    def has(self, condition: Filter) -> Column:
+        """Return which candidates fulfil a condition."""
+        return condition.mask(self.table, self.rows)
 
     def covisits(self) -> Column:
         """Return how much of what was seen with the history's items candidates are."""
-        if not self.liked:
-            return 0.0
-        return self.demand.covisits(self.table, self.rows, self.liked, self.now_us)
+        newest = [each.item_id for each in self.liked[:NEWEST]]
+        shares = np.float32(FADING) ** np.arange(len(newest), dtype=np.float32)
+        near = self.behaviour.near(newest, shares, self.now_us)
+        return self.behaviour.covisits(near, self.slots)
 
     def value(self, name: str) -> Column:
         """Return a feature of the user."""
