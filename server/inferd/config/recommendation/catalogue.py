@@ -1,7 +1,7 @@
 """What can be recommended: how many items, where they are kept, and what makes their vectors."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,8 +19,12 @@ class ItemVectors(Section):
     """Its name in the repository."""
     version: str = ""
     """A number or a label. Empty: the highest."""
-    tensor: str = "content"
-    """Its input: of each item a row."""
+    inputs: Annotated[tuple[Literal["content", "identity"], ...], Field(min_length=1)] = (
+        "content",
+        "identity",
+    )
+    """What it is told of each item, by the names of its inputs: words and the price, and a number
+    by which it may know the item."""
     output: str = "vector"
     """Its output, float32 of as many elements as `dimensions`."""
     timeout_ms: Positive = 2000.0

@@ -35,7 +35,7 @@ class VectorSource(Section):
     """Of each item in the index (M): more find more, and take more memory."""
     build_effort: Annotated[int, Field(ge=10, le=2000)] = 200
     """Candidates for an item's links (ef_construction)."""
-    search_effort: Annotated[int, Field(ge=10, le=10_000)] = 200
+    search_effort: Annotated[int, Field(ge=10, le=10_000)] = 400
     """Items that a search looks at, at least twice as many as are wanted (ef)."""
 
 

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from inferd.errors import Exhausted
-from inferd.services.recommendation.columns import Ints, Table, Vocabulary
+from inferd.services.recommendation.codes import Vocabulary
+from inferd.services.recommendation.columns import Ints, Table
 from inferd.services.recommendation.items import Item, Vectors, decoded, encoded
 
 __all__ = ["Catalogue", "CatalogueFull", "Item", "Upserted"]

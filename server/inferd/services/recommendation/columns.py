@@ -6,7 +6,7 @@ may be; what is not written to costs nothing, for the system gives memory when i
 too many rows are dead, the living are moved to another table (`catalogue`), and whoever holds the
 old one may go on with it.
 
-Texts are numbers in columns (`Codes`): equal texts are equal numbers, and 0 is the empty text.
+Texts are numbers in columns: see `codes`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,77 +15,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from inferd.services.recommendation.items import Item, Value, Vectors
+from inferd.services.recommendation.codes import Attribute, Codes, Vocabulary
+from inferd.services.recommendation.items import Item, Vectors
 
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-TEXT: Final = 1
-NUMBER: Final = 2
-FLAG: Final = 3
-"""What an attribute's value is; 0: there is none."""
 UNKNOWN_STOCK: Final = -1
-
-
-class Codes:
-    """Texts and their numbers. A text keeps its number for ever."""
-
-    def __init__(self) -> None:
-        """Know only the empty text."""
-        self.texts = [""]
-        self._codes = {"": 0}
-
-    def __len__(self) -> int:
-        """Return how many texts there are."""
-        return len(self.texts)
-
-    def code(self, text: str) -> int:
-        """Return a text's number; a new one, if it has none."""
-        code = self._codes.setdefault(text, len(self.texts))
-        if code == len(self.texts):
-            self.texts.append(text)
-        return code
-
-    def find(self, text: str) -> int:
-        """Return a text's number; -1: there is no such text."""
-        return self._codes.get(text, -1)
-
-
-class Vocabulary:
-    """The texts of all columns. One table after the other uses it."""
-
-    def __init__(self) -> None:
-        """Know no text."""
-        self.categories = Codes()
-        self.brands = Codes()
-        self.merchants = Codes()
-        self.currencies = Codes()
-        self.tags = Codes()
-        #: Of attributes that are texts, by their names.
-        self.attributes: dict[str, Codes] = {}
-
-
-class Attribute:
-    """A column that is there because some item has such an attribute."""
-
-    def __init__(self, capacity: int, codes: Codes) -> None:
-        """Take space for so many rows."""
-        #: int8 [n]: `TEXT`, `NUMBER`, `FLAG`, or 0 where there is none.
-        self.kinds = np.zeros(capacity, np.int8)
-        #: float64 [n]: the text's code, the number, or 1 and 0.
-        self.values = np.zeros(capacity, np.float64)
-        self.codes = codes
-
-    def set(self, row: int, value: Value) -> None:
-        """Write a value."""
-        match value:
-            case bool():
-                self.kinds[row], self.values[row] = FLAG, value
-            case str():
-                self.kinds[row], self.values[row] = TEXT, self.codes.code(value)
-            case _:
-                self.kinds[row], self.values[row] = NUMBER, value
 
 
 class Table:
@@ -119,6 +56,10 @@ class Table:
             for name in ("category", "brand", "merchant", "currency")
         }
         self._tags = np.zeros((capacity, 0), np.int32)
+        #: Int64 [capacity]: what `Behaviour.slots_of` found; 0: nothing yet. It is not ours.
+        self.slots = np.zeros(capacity, np.int64)
+        #: Which numbering of slots that is of.
+        self.slots_of: object = None
 
     @property
     def dimensions(self) -> int:

@@ -14,16 +14,8 @@ import numpy.typing as npt
 
 from inferd.errors import InvalidRequest
 from inferd.features.suggestions import nearest
-from inferd.services.recommendation.columns import (
-    FLAG,
-    NUMBER,
-    TEXT,
-    UNKNOWN_STOCK,
-    Codes,
-    Ints,
-    Mask,
-    Table,
-)
+from inferd.services.recommendation.codes import FLAG, NUMBER, TEXT, Codes
+from inferd.services.recommendation.columns import UNKNOWN_STOCK, Ints, Mask, Table
 from inferd.services.recommendation.items import Value
 
 MAX_VALUES: Final = 1000
@@ -120,7 +112,8 @@ class Filter:
             return _is_in(column[rows], _codes(texts, codes))
         if field == "tags":
             has = _is_in(table.tags[rows], _codes(texts, table.vocabulary.tags))
-            return np.logical_or.reduce(has, axis=1)
+            any_has: Mask = np.logical_or.reduce(has, axis=1)
+            return any_has
         if field == "id":
             return _is_in(rows, table.rows(texts))
         wanted = {*texts}
@@ -132,10 +125,10 @@ class Filter:
         if column is None:
             return np.zeros(len(rows), np.bool_)
         kinds, values = column.kinds[rows], column.values[rows]
+        holds: Mask = (kinds == NUMBER) & self._number_holds(values)
         if isinstance(self.condition, Between):
-            return (kinds == NUMBER) & self._number_holds(values)
+            return holds
         flags = [each for each in self.condition.values if isinstance(each, bool)]
-        holds = (kinds == NUMBER) & self._number_holds(values)
         holds |= (kinds == TEXT) & _is_in(values, _codes(self._texts(), column.codes))
         holds |= (kinds == FLAG) & _is_in(values, np.array(flags, np.float64))
         return holds
