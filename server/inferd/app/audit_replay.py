@@ -13,7 +13,7 @@ from inferd.services.fraud.audit_record import KIND
 from inferd.services.fraud.features import Needs
 from inferd.services.fraud.intake import variables
 from inferd.services.fraud.past import Past, latest, past_of
-from inferd.services.fraud.reading import Refused
+from inferd.config.reading import Refused
 from inferd.services.fraud.replaying import differences
 from inferd.services.fraud.rulebook import Rulebook
 

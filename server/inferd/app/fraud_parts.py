@@ -32,7 +32,7 @@ from inferd.services.fraud.happenings import Happenings
 from inferd.services.fraud.idempotency import Once
 from inferd.services.fraud.intake import Intake, Taken
 from inferd.services.fraud.models import Scorer
-from inferd.services.fraud.reading import Refused
+from inferd.config.reading import Refused
 from inferd.services.fraud.redaction import Redaction
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.service import SERVICE, Parts, Texts

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from inferd.features.compute.expressions import BadExpression, Expression, named
 from inferd.features.kinds import Held, Kind
-from inferd.services.fraud import lists, reading
+from inferd.config import reading
+from inferd.services.fraud import lists
 from inferd.services.fraud.declared_rules import Declared, DeclaredRules, contradictions
-from inferd.services.fraud.reading import Refused
+from inferd.config.reading import Refused
 from inferd.services.fraud.vocabulary import Action, Mode, Outcome
 
 Values = Mapping[str, Held | None]

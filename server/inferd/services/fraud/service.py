@@ -24,7 +24,7 @@ from inferd.services.fraud.idempotency import Answer
 from inferd.services.fraud.models import Scorer
 from inferd.services.fraud.outcomes import Labels
 from inferd.services.fraud.past import Past, latest, past_of
-from inferd.services.fraud.reading import Refused
+from inferd.config.reading import Refused
 from inferd.services.fraud.reporting import Reported, outcome
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import RuleSet
