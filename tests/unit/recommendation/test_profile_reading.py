@@ -169,6 +169,17 @@ def test_what_cannot_be_read_is_told_with_its_key() -> None:
     assert nobody == "entity: there is no entity usr; did you mean user?"
 
 
+def test_a_history_is_of_what_was_done_and_not_of_a_default() -> None:
+    views = [dict(each) for each in DECLARED["views"]]
+    items, *others = views[0]["features"]
+    views[0]["features"] = [{**items, "default": ["bestseller"]}, *others]
+    definitions = Definitions.read({**DECLARED, "views": views})
+
+    assert [*profile_reading.problems(Settings(), definitions)] == [
+        "items: somebody new did nothing, and it has a default"
+    ]
+
+
 def test_lists_that_do_not_go_together_are_no_history() -> None:
     views = [dict(each) for each in DECLARED["views"]]
     items, acts, times = views[0]["features"]

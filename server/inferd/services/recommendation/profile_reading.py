@@ -6,7 +6,9 @@ features from being read, there is a profile: of somebody of whom nothing is kno
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+import msgspec
 
 from inferd.call import Call
 from inferd.config.recommendation.interactions import Interactions
@@ -116,14 +118,12 @@ class ProfileReading:
     def _seen(self, values: Mapping[str, Held | None]) -> tuple[Seen, ...]:
         it = self._settings
         items, acts = _texts(values[it.items]), _texts(values[it.acts])
-        times = items if it.times is None else _texts(values[it.times])
-        return tuple(
-            [
-                Seen(item, self._acts[act], 0 if it.times is None else int(time))
-                for item, act, time in zip(items, acts, times, strict=True)
-                if act in self._acts
-            ]
-        )
+        whats = map(self._acts.get, acts)
+        if it.times is None:
+            pairs = zip(items, whats, strict=True)
+            return tuple([Seen(item, act, 0) for item, act in pairs if act is not None])
+        rows = zip(items, whats, map(int, _texts(values[it.times])), strict=True)
+        return tuple([Seen(item, act, at_us) for item, act, at_us in rows if act is not None])
 
 
 def stage(settings: Settings) -> Stage:
@@ -165,6 +165,8 @@ def _apart(settings: Settings, history: Mapping[str, Feature]) -> Iterable[str]:
         it, of = feature.aggregate, _HISTORY[key]
         if it is None or it.count is None:
             yield f"{key}: it is no list of the newest events"
+        elif feature.default:
+            yield f"{key}: somebody new did nothing, and it has a default"
         elif of and it.of != of:
             yield f"{key}: it is of {it.of}, not of {of}"
         elif items is not None and items.aggregate is not None:
@@ -187,12 +189,13 @@ def _stamp(history: Sequence[Held | None], found: Sequence[Found]) -> int:
 
     What time does to features does not count: it is no news, and answers are not kept for long.
     """
-    said = repr((history, [each.event_us for each in found]))
-    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest()) >> 1
+    said = msgspec.msgpack.encode((history, [each.event_us for each in found]))
+    return int.from_bytes(blake2b(said, digest_size=8).digest()) >> 1
 
 
 def _texts(value: Held | None) -> tuple[str, ...]:
-    return tuple([str(each) for each in value]) if isinstance(value, tuple) else ()
+    # They are texts, as `problems` makes sure.
+    return cast("tuple[str, ...]", value) if isinstance(value, tuple) else ()
 
 
 def _plain(value: Held | None) -> float | str | None:
