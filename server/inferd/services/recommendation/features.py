@@ -13,7 +13,7 @@ that a model is told by the server what it was told when it learned. What is not
     item.attributes.<name>  if it is a number or a flag
     pair.vector_dot         the user's vector (of the user model) times the item's
     pair.history_dot        the same, of the mean of the history's items; `pair.history_nearest` of
-                            the nearest one
+                            that of the newest which is nearest
     pair.<field>_affinity   the share of the history with the same category, brand or merchant
     pair.price_ratio        ln of the price over the usual one of the history; `pair.spend_ratio`
                             the same of prices over those usual in their categories
