@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from inferd.config.experiments import Experiments
 from inferd.config.faults import Faults
 from inferd.config.features import Features
 from inferd.config.fraud_service import Fraud
@@ -278,6 +279,7 @@ class Config(Section):
     resilience: Resilience = Resilience()
     features: Features = Features()
     fraud: Fraud = Fraud()
+    experiments: Experiments = Experiments()
     stream: Stream = Stream()
     redis: Redis = Redis()
     postgres: Postgres = Postgres()
