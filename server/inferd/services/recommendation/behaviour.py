@@ -169,20 +169,17 @@ class Behaviour:
             begin = these.stop
 
     def restore(self, pieces: Iterable[bytes]) -> None:
-        """Know what was kept, and nothing else. What there is no room for is left out.
+        """Know what was kept; nothing may be known yet. What there is no room for is left out.
 
         Raises `msgspec.MsgspecError`, `ValueError` for what no `pieces` made.
         """
-        for number, blob in enumerate(pieces):
+        for blob in pieces:
             piece = _decode(blob)
-            begin = 1 + number * _PIECE
-            count = min(len(piece.ids), self._capacity - begin)
-            if count <= 0:
-                break
-            self._restore(piece, slice(begin, begin + count), count)
-        beyond = self._together.neighbours >= len(self)
-        if beyond.any():
-            self._together.weights[beyond] = self._together.neighbours[beyond] = 0
+            count = min(len(piece.ids), self._capacity - len(self))
+            self._restore(piece, slice(len(self), len(self) + count), count)
+        neighbours = self._together.neighbours[: len(self)]
+        beyond = neighbours >= len(self)
+        self._together.weights[: len(self)][beyond] = neighbours[beyond] = 0
 
     def _restore(self, piece: _Piece, these: slice, count: int) -> None:
         self.ids += piece.ids[:count]

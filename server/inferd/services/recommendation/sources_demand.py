@@ -42,6 +42,8 @@ class Demand:
         self._demand = np.zeros(0, np.float32)
         self._numbering: object = None
         self._top = NOTHING
+        #: Whether that is all that is in demand.
+        self._is_all = True
         #: Of categories, by their codes.
         self._of: dict[int, Found] = {}
 
@@ -49,9 +51,9 @@ class Demand:
         """Return what is most in demand. An item that nobody wants is not there."""
         self._refresh(wanted)
         eligible = wanted.eligible
-        if eligible is not None and np.count_nonzero(eligible) <= _TOP:
-            return self._among(wanted.table, np.flatnonzero(wanted.all()), count)
-        return _those(self._top, wanted, count)
+        if self._is_all or eligible is None or np.count_nonzero(eligible) > _TOP:
+            return _those(self._top, wanted, count)
+        return self._among(wanted.table, np.flatnonzero(wanted.all()), count)
 
     def of(self, category: int, wanted: Wanted, count: int) -> Found:
         """Return what is most in demand of a category, by its code."""
@@ -71,7 +73,9 @@ class Demand:
         self._table, self._at_us, self._of = table, now_us, {}
         self._numbering = behaviour.numbering
         self._demand = behaviour.demand(self._weights, self._half_life, now_us)
-        slots = best(np.flatnonzero(self._demand > 0), self._demand[self._demand > 0], _TOP)
+        some = np.flatnonzero(self._demand > 0)
+        self._is_all = len(some) <= _TOP
+        slots = best(some, self._demand[some], _TOP)
         rows = table.rows(behaviour.ids[slot] for slot in slots.rows.tolist())
         there = rows >= 0
         self._top = Found(rows[there], slots.scores[there])
