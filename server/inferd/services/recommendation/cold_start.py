@@ -55,8 +55,8 @@ class ColdStart:
 
     def is_new(self, profile: Profile) -> bool:
         """Return whether too little is known of somebody for the ways that there are else."""
-        enough = self.settings.known_after
-        return sum(each.type in LIKED for each in profile.history[: 4 * enough]) < enough
+        known = sum(each.type in LIKED for each in profile.history)
+        return known < self.settings.known_after
 
     def answered(self, request_id: str, context: Context, now_us: int) -> None:
         """Remember where an answer was shown: interactions only say whose they are."""
