@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import experiments, features, fraud, redis
+from inferd.app import experiments, features, fraud, recommendation, redis
 from inferd.app.extensions import extensions
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from inferd.app.experiments import Experiments
     from inferd.app.feature_parts import Features
     from inferd.app.fraud_parts import Fraud
+    from inferd.app.recommendation_parts import Recommendations
     from inferd.cache.connection import Redis
 
 clock = time.monotonic
@@ -67,6 +68,8 @@ class Parts:
     fraud: "Fraud | None"
     #: None: none are declared.
     experiments: "Experiments | None"
+    #: None: nothing is recommended.
+    recommendation: "Recommendations | None"
     #: What is to be closed when nothing runs any more.
     closing: AsyncExitStack
 
@@ -126,8 +129,9 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     decides = fraud.made(config, known, models, connected, toolbox, clock=clock)
     if decides is not None:
         closing.push_async_callback(decides.closing.aclose)
-    tried = experiments.made(config)
-    ours = [each for each in (known, decides) if each is not None]
+    tried = experiments.made(config, recommendation.asking(config))
+    recommends = recommendation.made(config, known, tried, models, toolbox, clock=clock)
+    ours = [each for each in (known, decides, recommends) if each is not None]
     added = [*(each.service for each in ours), *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
@@ -187,6 +191,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         features=known,
         fraud=decides,
         experiments=tried,
+        recommendation=recommends,
         closing=closing,
     )
 

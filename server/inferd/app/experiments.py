@@ -23,14 +23,6 @@ from inferd.telemetry.experiments import ExperimentMetrics
 US = 1_000_000
 WALL_CLOCK = time.time  # noqa: TID251 - exposures have times of day
 
-RECOMMENDATION = Asking(
-    "recommendation",
-    units=("user_id", "session_id"),
-    attributes=dict.fromkeys(("page", "category", "device_type", "country"), "string"),
-)
-ASKING = (RECOMMENDATION,)
-"""Who asks for arms in this server."""
-
 
 @dataclass(frozen=True, slots=True)
 class Experiments:
@@ -78,7 +70,7 @@ class Experiments:
             await self.keeper.follow(self.settings.poll_s)
 
 
-def made(config: Config, asking: Sequence[Asking] = ASKING) -> Experiments | None:
+def made(config: Config, asking: Sequence[Asking]) -> Experiments | None:
     """Return the experiments and what is behind them; None where there are none.
 
     Raises `ConfigError` for all that is wrong with them.

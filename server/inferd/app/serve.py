@@ -219,7 +219,11 @@ async def background(parts: Parts) -> AsyncIterator[None]:
     features = nothing if parts.features is None else parts.features.running()
     fraud = nothing if parts.fraud is None else parts.fraud.running()
     experiments = nothing if parts.experiments is None else parts.experiments.running()
-    async with parts.models.running(), features, experiments, fraud, asyncio.TaskGroup() as tasks:
+    recommendation = nothing if parts.recommendation is None else parts.recommendation.running()
+    ours = features, experiments, fraud, recommendation
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for each in (parts.models.running(), *ours):
+            await stack.enter_async_context(each)
         sampler = tasks.create_task(parts.lag.sample(), name="loop lag")
         try:
             yield

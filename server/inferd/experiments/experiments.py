@@ -1,12 +1,13 @@
 """The experiments in force: replaced together or not at all, and stopped one by one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from inferd.errors import InvalidRequest, NotFound
 from inferd.experiments.declared import Experiment
 from inferd.experiments.definitions import Asking, Attributes, Compile, Definitions, moved
 from inferd.experiments.plan import Assignments, Plan, Tally, Unit
+from inferd.experiments.planning import Planning
 
 _NOBODY: Mapping[str, str] = {}
 
@@ -74,9 +75,10 @@ class Experiments:
         #: By experiment and arm, since there are any; across reloads.
         self.tallies: dict[tuple[str, str], Tally] = {}
         self.definitions = self.checked(text)
+        planning = self._planning()
         #: By name.
         self.surfaces = {
-            name: Surface(self._plan(name), allow_forced=allow_forced) for name in self._asking
+            name: Surface(planning.plan(name), allow_forced=allow_forced) for name in self._asking
         }
 
     @property
@@ -102,7 +104,7 @@ class Experiments:
         """Put others in force."""
         reloaded = self.compared(definitions)
         self.definitions = definitions
-        self._planned()
+        self._plan_anew()
         return reloaded
 
     def stop(self, name: str, arm: str, why: str, at_us: int) -> Stop:
@@ -111,25 +113,24 @@ class Experiments:
         Whoever was in an arm that is stopped is in no other instead. What was stopped is stopped
         for the reason that was given first. Raises `NotFound`.
         """
-        it = next((each for each in self._listing() if each.name == name), None)
+        there = {each.name: each for each in self.definitions.declared.experiments}
+        it = there.get(name)
         if it is None:
-            names = ", ".join(each.name for each in self._listing()) or "none"
+            names = ", ".join(there) or "none"
             raise NotFound(f"no experiment is called {name!r:.80}; there are {names}")
-        arms = [each.name for each in it.arms]
-        if arm and (arm not in arms or it.interleaved):
-            there_are = "none that can be stopped" if it.interleaved else ", ".join(arms)
-            raise NotFound(f"experiment {name} has no arm {arm!r:.80}; there are {there_are}")
+        arms = [] if it.interleaved else [each.name for each in it.arms]
+        if arm and arm not in arms:
+            names = ", ".join(arms) or "none that can be stopped by itself"
+            raise NotFound(f"experiment {name} has no arm {arm!r:.80}; there are {names}")
         stop = Stop(name, it.revision, arm, why, at_us)
         kept = self._stops.setdefault(stop[:3], stop)
-        self._planned()
+        self._plan_anew()
         return kept
 
-    def _listing(self) -> Iterator[Experiment]:
-        yield from self.definitions.declared.experiments
-
-    def _planned(self) -> None:
+    def _plan_anew(self) -> None:
+        planning = self._planning()
         for name, surface in self.surfaces.items():
-            surface.plan = self._plan(name)
+            surface.plan = planning.plan(name)
 
-    def _plan(self, surface: str) -> Plan:
-        return Plan(self.definitions, surface, stopped=self._stops.keys(), tallies=self.tallies)
+    def _planning(self) -> Planning:
+        return Planning(self.definitions, self._stops.keys(), self.tallies)

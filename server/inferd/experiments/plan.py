@@ -1,32 +1,22 @@
 """Who gets which arm: everything that can be worked out beforehand is, one plan per surface.
 
 A unit is hashed once; every experiment and layer then takes a multiplication. Targeting is asked
-last, of those only who would be in an arm.
+last, of those only who would be in an arm. `planning.py` makes plans.
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from inferd.errors import InvalidRequest
-from inferd.experiments.declared import INTERLEAVED, Arm, Experiment, Holdout, State, Value
-from inferd.experiments.definitions import Attributes, Definitions, When
-from inferd.experiments.hashing import (
-    MASK,
-    PLACES,
-    Range,
-    Salt,
-    bucket_ranges,
-    growthbook,
-    hashed_unit,
-)
+from inferd.experiments.declared import Value
+from inferd.experiments.definitions import Attributes, When
+from inferd.experiments.hashing import MASK, Salt, growthbook, hashed_unit
 
 Parameters = Mapping[str, Value]
 Unit = Mapping[str, str]
 """Who asks: `user_id`, `session_id` and so on. Empty: nobody knows."""
-
-_GROWTHBOOK = {"growthbook_1": 1, "growthbook_2": 2}
 
 
 class Tally:
@@ -69,30 +59,26 @@ class Assignments(NamedTuple):
 NOTHING = Assignments((), {})
 _NOBODY: Mapping[str, str] = {}
 _NONE_FORCED: Mapping[str, Assigned] = {}
-_ALL = 0.0, 1.0
 MOST_COMBINATIONS = 4096
 """Of arms that somebody had, whose parameters are kept put together."""
 
 
-_Edges: TypeAlias = tuple[float, ...]
-_Slots: TypeAlias = "tuple[Assigned | _Experiment | None, ...]"
-_Line: TypeAlias = tuple[_Edges, _Slots]
-"""Ranges: their edges, and what is before the first, between them, and behind the last."""
-
-
-class _Experiment:
-    """One that is not found by our own hash of a unit alone."""
+class Drawing:
+    """An experiment that is not decided by our own hash of a unit alone."""
 
     __slots__ = ("_growthbook", "_line", "_salt", "_seed", "_when")
 
-    def __init__(self, it: Experiment, salt: Salt, line: _Line, when: When | None) -> None:
+    def __init__(
+        self, salt: Salt, line: "Line", when: When | None, *, seed: str, growthbook: int | None
+    ) -> None:
+        """`growthbook`: the version of its hash; None: our own, and `seed` does not matter."""
         self._salt = salt
-        self._seed = it.salt
-        self._growthbook = _GROWTHBOOK.get(it.hash)
         self._line = line
         self._when = when
+        self._seed = seed
+        self._growthbook = growthbook
 
-    def choose(self, hashed: int, value: str, attributes: Attributes) -> Assigned | None:
+    def arm(self, hashed: int, value: str, attributes: Attributes) -> Assigned | None:
         """Return the arm of a unit."""
         place: float | None = self._salt.place(hashed)
         if self._growthbook is not None:
@@ -106,58 +92,65 @@ class _Experiment:
         return arm
 
 
-_Choice: TypeAlias = tuple[str, int, int, _Edges, _Slots, int, int, int]
-"""A layer, or an experiment without one, of which a unit has one arm at most: what that is called,
-the salt, the line; the salt of its holdout, and where that ends."""
+# Those that follow are plain tuples because Python takes them apart in half the time.
 
-_Holdout: TypeAlias = tuple[int, int, int]
+Line: TypeAlias = tuple[tuple[float, ...], tuple[Assigned | Drawing | None, ...]]
+"""Ranges: their edges, and what is before the first, between them, and behind the last."""
+
+Choice: TypeAlias = tuple[
+    str, int, int, tuple[float, ...], tuple[Assigned | Drawing | None, ...], int, int, int
+]
+"""A group, which is a layer, or an experiment without one: a unit has one arm of it at most. Its
+name, its salt, its line; the salt of its holdout, and where that ends."""
+
+Holdout: TypeAlias = tuple[int, int, int]
 """A salt, and where it ends."""
 
-# Both are plain tuples because Python takes those apart in half the time.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decrees:
+    """Arms that somebody is in because it was said so. All are `forced`."""
+
+    #: By unit and its value: groups and arms, in the order of the file.
+    by_unit: Mapping[tuple[str, str], Sequence[tuple[str, Assigned]]]
+    #: What requests may ask for: by experiment, its group and its arms by name.
+    on_request: Mapping[str, tuple[str, Mapping[str, Assigned]]]
+
+    def on(self, unit: Unit, asked: Mapping[str, str]) -> Mapping[str, Assigned]:
+        """Return the arms of somebody, by group; what a request asks for goes first.
+
+        Raises `InvalidRequest` for arms that it cannot have.
+        """
+        taken = dict[str, Assigned]()
+        for name, arm in asked.items():
+            group, arms = self.on_request.get(name, ("", {}))
+            if not group:
+                raise _refused(f"experiment {name!r:.80}: there is none that goes on")
+            if group in taken:
+                raise _refused(f"experiment {name} excludes another that is asked for")
+            if arm not in arms:
+                names = ", ".join(arms) or "none"
+                raise _refused(f"experiment {name} has no arm {arm!r:.80}; there are {names}")
+            taken[group] = arms[arm]
+        for key, value in unit.items():
+            for group, assigned in self.by_unit.get((key, value), ()):
+                taken.setdefault(group, assigned)
+        return taken
 
 
 class Plan:
-    """The experiments of one surface. It never changes."""
+    """The experiments of one surface. It never changes, but for what it counts."""
 
     def __init__(
         self,
-        definitions: Definitions,
-        surface: str,
-        *,
-        stopped: Collection[tuple[str, int, str]],
-        tallies: dict[tuple[str, str], Tally],
+        by_unit: Sequence[tuple[str, Sequence[Holdout], Sequence[Choice]]],
+        decrees: Decrees,
     ) -> None:
-        """Leave out what is stopped, by experiment, revision and arm; "": all arms."""
-        self._definitions = definitions
-        self._stopped = stopped
-        self._tallies = tallies
-        self._experiments = {
-            each.name: each
-            for each in definitions.declared.experiments
-            if each.surface == surface and not self._is_stopped(each)
-        }
-        choices = [*self._made()]
-        held = definitions.declared.holdouts
-        units = dict.fromkeys([each.unit for each in held] + [unit for unit, _ in choices])
-        #: By unit. Who is held out is so whichever unit an experiment is about.
-        self._by_unit = tuple(
-            (
-                key,
-                tuple(_held_out(each) for each in held if each.unit == key),
-                tuple(choice for unit, choice in choices if unit == key),
-            )
-            for key in units
-        )
-        self._combinations: dict[tuple[Assigned, ...], tuple[Assignments, tuple[Tally, ...]]] = {
-            (): (NOTHING, ())
-        }
-        #: By unit and its value: groups and arms, in the order of the file.
-        self._forced: dict[tuple[str, str], list[tuple[str, Assigned]]] = {}
-        for each in self._experiments.values():
-            for value, arm in each.forced.items():
-                if not self._is_stopped(each, arm):
-                    forced = _group(each), self._assigned(each, _arm(each, arm), forced=True)
-                    self._forced.setdefault((forced[1].unit, value), []).append(forced)
+        """Take holdouts and choices by unit, such as `user_id`."""
+        self._by_unit = by_unit
+        self._decrees = decrees
+        self._any_decree = bool(decrees.by_unit)
+        self._combinations: dict[tuple[Assigned, ...], Assignments] = {(): NOTHING}
 
     def assign(
         self, unit: Unit, attributes: Attributes, forced: Mapping[str, str] = _NOBODY
@@ -166,9 +159,10 @@ class Plan:
 
         Raises `InvalidRequest` for forced arms that there are not.
         """
-        taken = self._forced_on(unit, forced) if forced or self._forced else _NONE_FORCED
+        taken = _NONE_FORCED
+        if forced or self._any_decree:
+            taken = self._decrees.on(unit, forced)
         arms = [*taken.values()]
-        by_decree = len(arms)
         for key, holdouts, choices in self._by_unit:
             value = unit.get(key)
             if not value:
@@ -176,133 +170,30 @@ class Plan:
             x = hashed_unit(value)
             for a, b, until in holdouts:
                 if (a * x + b) & MASK < until:
-                    return self._together(arms[:by_decree], keep=not by_decree)
+                    return self._together(tuple(taken.values()))
             for group, a, b, edges, slots, held_a, held_b, held_until in choices:
                 it = slots[bisect_right(edges, (a * x + b) & MASK)]
                 if it is None or (held_until and (held_a * x + held_b) & MASK < held_until):
                     continue
-                arm = it if isinstance(it, Assigned) else it.choose(x, value, attributes)
+                arm = it if isinstance(it, Assigned) else it.arm(x, value, attributes)
                 if arm is not None and group not in taken:
                     arms.append(arm)
-        return self._together(arms, keep=not by_decree)
+        return self._together(tuple(arms))
 
-    def _together(self, arms: Sequence[Assigned], *, keep: bool) -> Assignments:
-        """Return arms with the parameters of all; `keep` what that is for whoever has the same."""
-        key = tuple(arms)
-        found = self._combinations.get(key)
+    def _together(self, arms: tuple[Assigned, ...]) -> Assignments:
+        """Return arms with the parameters of all, and count them."""
+        found = self._combinations.get(arms)
         if found is None:
             parameters = dict[str, Value]()
-            for each in key:
+            for each in arms:
                 parameters.update(each.parameters)
-            found = Assignments(key, parameters), tuple(each.tally for each in key)
-            if keep and len(self._combinations) < MOST_COMBINATIONS:
-                self._combinations[key] = found
-        assignments, tallies = found
-        for tally in tallies:
-            tally.assigned += 1
-        return assignments
-
-    def _made(self) -> Iterator[tuple[str, _Choice]]:
-        """Yield what units are in by chance, with whose it is, in the order of the file."""
-        layers = dict[str, list[Experiment]]()
-        for each in self._experiments.values():
-            if each.state is State.RUNNING:
-                layers.setdefault(_group(each), []).append(each)
-        for group, experiments in layers.items():
-            layer = self._definitions.layer(experiments[0])
-            bands = [(each.range or _ALL, self._planned(each)) for each in experiments]
-            held, until = Salt(0, 0), 0
-            if layer is None:
-                salt, line = self._alone(experiments[0])
-            else:
-                seed = layer.seed or layer.name
-                salt, line = Salt.of(f"layer:{seed}"), _line_of(bands, PLACES)
-                held, until = Salt.of(f"layer-holdout:{seed}"), round(layer.holdout * PLACES)
-            yield self._definitions.unit(experiments[0]), (group, *salt, *line, *held, until)
-
-    def _alone(self, it: Experiment) -> tuple[Salt, _Line]:
-        """Return how an experiment without a layer is found: at once, if our own hash is enough."""
-        if it.hash == "blake2b" and it.name not in self._definitions.whens:
-            return _salt(it), self._line(it)
-        return _salt(it), _line_of([(_ALL, self._planned(it))], PLACES)
-
-    def _planned(self, it: Experiment) -> _Experiment:
-        return _Experiment(it, _salt(it), self._line(it), self._definitions.whens.get(it.name))
-
-    def _line(self, it: Experiment) -> _Line:
-        arms = [Arm(name=INTERLEAVED)] if it.interleaved else it.arms
-        ranges = zip(bucket_ranges(len(arms), it.coverage, it.weights), arms, strict=True)
-        there = [
-            (range, self._assigned(it, arm, forced=False))
-            for range, arm in ranges
-            if not self._is_stopped(it, arm.name)
-        ]
-        return _line_of(there, PLACES if it.hash == "blake2b" else 1)
-
-    def _assigned(self, it: Experiment, arm: Arm, *, forced: bool) -> Assigned:
-        both = arm.name == INTERLEAVED and it.interleaved
-        return Assigned(
-            experiment=it.name,
-            arm=arm.name,
-            forced=forced,
-            unit=self._definitions.unit(it),
-            revision=it.revision,
-            parameters=arm.parameters,
-            teams={each.name: each.parameters for each in it.arms} if both else {},
-            tally=self._tallies.setdefault((it.name, arm.name), Tally()),
-        )
-
-    def _is_stopped(self, it: Experiment, arm: str = "") -> bool:
-        return it.state is State.STOPPED or (it.name, it.revision, arm) in self._stopped
-
-    def _forced_on(self, unit: Unit, forced: Mapping[str, str]) -> Mapping[str, Assigned]:
-        """Return the arms that somebody is in by decree, by group; the request's go first."""
-        taken = dict[str, Assigned]()
-        for name, arm in forced.items():
-            it = self._experiments.get(name)
-            group = _group(it) if it is not None else ""
-            if it is None or group in taken:
-                why = "excludes another that is forced" if it else "there is none that goes on"
-                raise InvalidRequest(f"experiment {name!r:.80}: {why}", field="forced_arms")
-            taken[group] = self._assigned(it, self._forceable(it, arm), forced=True)
-        for key, value in unit.items():
-            for group, assigned in self._forced.get((key, value), ()):
-                taken.setdefault(group, assigned)
-        return taken
-
-    def _forceable(self, it: Experiment, name: str) -> Arm:
-        if it.interleaved:
-            there: Sequence[Arm] = [Arm(name=INTERLEAVED)]
-        else:
-            there = [each for each in it.arms if not self._is_stopped(it, each.name)]
-        for each in there:
-            if each.name == name:
-                return each
-        names = ", ".join(each.name for each in there) or "none"
-        text = f"experiment {it.name} has no arm {name!r:.80}; there are {names}"
-        raise InvalidRequest(text, field="forced_arms")
+            found = Assignments(arms, parameters)
+            if len(self._combinations) < MOST_COMBINATIONS:
+                self._combinations[arms] = found
+        for each in arms:
+            each.tally.assigned += 1
+        return found
 
 
-def _line_of(ranges: Iterable[tuple[Range, Assigned | _Experiment]], scale: int) -> _Line:
-    """Return ranges that do not overlap, from 0 to `scale`; edges are whole unless that is 1."""
-    edges, slots = list[float](), list[Assigned | _Experiment | None]([None])
-    for (begin, end), it in sorted(ranges, key=lambda each: each[0]):
-        edges += (begin, end) if scale == 1 else (round(begin * scale), round(end * scale))
-        slots += it, None
-    return tuple(edges), tuple(slots)
-
-
-def _group(it: Experiment) -> str:
-    return f"layer:{it.layer}" if it.layer else f"experiment:{it.name}"
-
-
-def _arm(it: Experiment, name: str) -> Arm:
-    return next(each for each in it.arms if each.name == name)
-
-
-def _salt(it: Experiment) -> Salt:
-    return Salt.of(f"experiment:{it.salt}")
-
-
-def _held_out(it: Holdout) -> _Holdout:
-    return *Salt.of(f"holdout:{it.seed or it.name}"), round(it.share * PLACES)
+def _refused(text: str) -> InvalidRequest:
+    return InvalidRequest(text, field="forced_arms")

@@ -21,6 +21,11 @@ class Context(NamedTuple):
     #: The newest last.
     recent_items: tuple[str, ...] = ()
 
+    def said(self) -> dict[str, str]:
+        """Return what is known of the page and of where it is shown, by name."""
+        texts = zip(self._fields[:-1], self[:-1], strict=True)
+        return {name: str(text) for name, text in texts if text}
+
 
 def hour(now_us: int) -> float:
     """Return the hour of the day in UTC, with its fraction: 0 up to 24."""

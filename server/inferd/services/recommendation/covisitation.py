@@ -64,9 +64,11 @@ class CoVisits:
         fade = self._fade(slots, now_us)
         own = self.mass[slots] * fade
         unique, where = np.unique(others, return_inverse=True)
-        theirs = self.mass[unique] * self._fade(unique, now_us)
-        norm = np.sqrt((own[:, None] + _SHRINK) * (theirs[where.reshape(others.shape)] + _SHRINK))
-        cosines = self.weights[slots] * (fade * shares)[:, None] / norm
+        theirs = (self.mass[unique] * self._fade(unique, now_us))[where.reshape(others.shape)]
+        # Who took another's place has its weight, too; more than all that it has it has not.
+        common = np.minimum(self.weights[slots] * fade[:, None], theirs)
+        norm = np.sqrt((own[:, None] + _SHRINK) * (theirs + _SHRINK))
+        cosines = common / norm * shares[:, None]
         strength = np.bincount(where.ravel(), cosines.ravel(), minlength=len(unique))
         there = unique > 0
         return Near(unique[there].astype(np.int64), strength[there].astype(np.float32))

@@ -26,12 +26,12 @@ from inferd.resilience.degradation import ABSENT, Degradation
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-FUSED = "sources"
-"""What scores where no ranker does."""
 ROUNDING = 1e-4
 """By so much a probability may be out of its range: models compute with few digits."""
 FUSION = 60.0
 """Of reciprocal rank fusion: the larger, the less the first places are better than the next."""
+
+_AS_CONFIGURED: Mapping[str, float] = {}
 
 
 class Blend(NamedTuple):
@@ -53,15 +53,20 @@ class Ensemble:
     def __init__(self, rankers: Sequence[Ranker]) -> None:
         self._rankers = {each.name: each for each in rankers}
 
-    def blend(self, said: Mapping[str, npt.ArrayLike | InferdError], count: int) -> Blend:
+    def blend(
+        self,
+        said: Mapping[str, npt.ArrayLike | InferdError],
+        count: int,
+        weights: Mapping[str, float] = _AS_CONFIGURED,
+    ) -> Blend:
         """Return the scores of so many candidates.
 
         `said` has by a ranker's name what its model answered, [count] or [count, classes], or why
-        it did not. All rankers are in it.
+        it did not. `weights` go over those of the configuration.
         """
         heard, degradations = dict[str, Floats](), list[Degradation]()
-        for name, ranker in self._rankers.items():
-            answer = said[name]
+        for name, answer in said.items():
+            ranker = self._rankers[name]
             try:
                 if isinstance(answer, InferdError):
                     raise answer
@@ -70,12 +75,13 @@ class Ensemble:
                 degradations.append(Degradation(name, ABSENT, error.reason))
         if not heard:
             return Blend(None, {}, {}, tuple(degradations))
-        total = sum(self._rankers[name].weight for name in heard)
-        weights = {name: self._rankers[name].weight / total for name in heard}
+        parts = {name: weights.get(name, self._rankers[name].weight) for name in heard}
+        total = sum(parts.values())
+        shares = {name: part / total for name, part in parts.items()}
         scores = np.zeros(count)
-        for name, share in weights.items():
+        for name, share in shares.items():
             scores += share * heard[name]
-        return Blend(scores, heard, weights, tuple(degradations))
+        return Blend(scores, heard, shares, tuple(degradations))
 
 
 def probabilities(ranker: Ranker, answer: npt.ArrayLike, count: int) -> Floats:
