@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client.registry import Collector
@@ -58,8 +58,7 @@ class Experiments:
             yield
         finally:
             following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            await asyncio.wait([following])
             self.exposures.log.close()
             self.outcomes.log.close()
             await exposures.close()

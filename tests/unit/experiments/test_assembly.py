@@ -8,9 +8,7 @@ import pytest
 from inferd.app.experiments import made
 from inferd.app.settings import ConfigError
 from inferd.config import Config
-from support.experiments import experiment, text
-
-HERE = {"surface": "recommendation"}
+from support.experiments import HOME, experiment, text
 
 
 def configured(directory: Path, said: str) -> Config:
@@ -28,17 +26,17 @@ def configured(directory: Path, said: str) -> Config:
 
 
 def test_without_a_file_there_are_none() -> None:
-    assert made(Config()) is None
+    assert made(Config(), [HOME]) is None
 
 
 def test_a_server_records_uses_and_outcomes_while_it_runs(tmp_path: Path) -> None:
-    there = made(configured(tmp_path, text(experiment(when="country == 'FR'", **HERE))))
+    there = made(configured(tmp_path, text(experiment(when="country == 'FR'"))), [HOME])
     assert there is not None
     unit = {"user_id": "ann"}
 
     async def life() -> None:
         async with there.running():
-            surface = there.in_force.surfaces["recommendation"]
+            surface = there.in_force.surfaces["home"]
             there.exposures.used(surface.assign(unit, {"country": "FR"}), unit)
             there.exposures.used(surface.assign({"user_id": "bob"}, {"country": "DE"}), unit)
             there.outcomes.happened("user_id", "ann", "click")
@@ -53,10 +51,10 @@ def test_a_server_records_uses_and_outcomes_while_it_runs(tmp_path: Path) -> Non
 
 
 def test_a_wrong_file_is_a_wrong_configuration(tmp_path: Path) -> None:
-    config = configured(tmp_path, text(experiment(when="contry == 'FR'", **HERE)))
+    config = configured(tmp_path, text(experiment(when="contry == 'FR'")))
 
     with pytest.raises(ConfigError, match=r"experiments\.definitions: experiments\.mmr\.when"):
-        made(config)
+        made(config, [HOME])
 
 
 def test_no_file_where_one_is_named_is_a_wrong_configuration(tmp_path: Path) -> None:
@@ -64,19 +62,19 @@ def test_no_file_where_one_is_named_is_a_wrong_configuration(tmp_path: Path) -> 
     (tmp_path / "experiments.yaml").unlink()
 
     with pytest.raises(ConfigError, match="No such file"):
-        made(config)
+        made(config, [HOME])
 
 
 def test_a_server_does_not_start_where_nobody_knows_what_is_stopped(tmp_path: Path) -> None:
     (tmp_path / "stopped.json").write_text("[")
 
     with pytest.raises(ConfigError, match=r"experiments\.stops"):
-        made(configured(tmp_path, text(experiment(**HERE))))
+        made(configured(tmp_path, text(experiment())), [HOME])
 
 
 def test_two_servers_do_not_write_one_log(tmp_path: Path) -> None:
-    config = configured(tmp_path, text(experiment(**HERE)))
-    one, other = made(config), made(config)
+    config = configured(tmp_path, text(experiment()))
+    one, other = made(config, [HOME]), made(config, [HOME])
     assert one is not None
     assert other is not None
 

@@ -160,7 +160,9 @@ def test_who_is_forced_by_the_file_is_in_that_arm_and_does_not_count(state: str)
 
 def test_who_is_forced_into_an_experiment_is_in_no_other_of_its_layer() -> None:
     there = in_force(
-        experiment("one", layer="ranking", range=[0, 0.5], forced=dict.fromkeys(USERS[:200], "control")),
+        experiment(
+            "one", layer="ranking", range=[0, 0.5], forced=dict.fromkeys(USERS[:200], "control")
+        ),
         experiment("other", layer="ranking", range=[0.5, 1]),
         more=LAYER,
     )
@@ -181,7 +183,7 @@ def test_a_request_may_ask_for_arms_where_that_is_allowed() -> None:
     [
         ({"mmr": "treatmnt"}, "no arm 'treatmnt'; there are control, treatment"),
         ({"mmx": "control"}, "'mmx': there is none that goes on"),
-        ({"one": "control", "other": "control"}, "excludes another that is forced"),
+        ({"one": "control", "other": "control"}, "other excludes another that is asked for"),
     ],
 )
 def test_arms_that_cannot_be_had_are_refused(forced: dict[str, str], why: str) -> None:

@@ -1,11 +1,15 @@
 """What a file of experiments may say; all that is wrong with it is told, each with its key."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inferd.app.experiments import compiled
 from inferd.config.reading import Refused
+from inferd.experiments.definitions import Asking
+from inferd.experiments.experiments import Experiments
 from support.experiments import experiment, in_force, text
 
 LAYERS = {"layers": [{"name": "ranking", "unit": "user_id"}]}
@@ -119,6 +123,26 @@ def test_what_is_no_file_of_experiments_is_refused(wrong: str) -> None:
 
     with pytest.raises(Refused):
         there.checked(wrong)
+
+
+def test_the_example_in_the_docs_is_a_file_of_experiments() -> None:
+    docs = Path(__file__).parents[3] / "docs" / "experiments.md"
+    said = docs.read_text().partition("```yaml\n")[2].partition("```")[0]
+    lists = Asking(
+        "recommendation",
+        units=("user_id", "session_id"),
+        attributes={"country": "string", "interactions": "int64"},
+        parameters=dict.fromkeys(
+            ("diversity", "weight_rec_trees", "weight_rec_network"), "float64"
+        ),
+    )
+
+    there = Experiments(said, [lists], compiled)
+
+    assert [each.name for each in there.definitions.declared.experiments] == [
+        "diverse_lists",
+        "old_or_new_ranker",
+    ]
 
 
 def moved(before: str, after: str) -> list[str]:
