@@ -18,7 +18,7 @@ from inferd.config.recommendation.catalogue import Behaviour as BehaviourSetting
 from inferd.config.recommendation.cold_start import ColdStart as ColdStartSettings
 from inferd.config.recommendation.rankers import Ranker
 from inferd.config.recommendation.ranking import Ranking
-from inferd.services.recommendation.answer_cache import AnswerCache, Kept, Key, Listed
+from inferd.services.recommendation.answer_cache import AnswerCache, Key
 from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.catalogue import Catalogue
 from inferd.services.recommendation.cold_start import ColdStart
@@ -26,8 +26,10 @@ from inferd.services.recommendation.context import Context
 from inferd.services.recommendation.ensemble import Ensemble
 from inferd.services.recommendation.features import PairFeatures
 from inferd.services.recommendation.items import Item
+from inferd.services.recommendation.making import Entry, Listed, Made
 from inferd.services.recommendation.profile import Profile
 from inferd.services.recommendation.ranking import Pool, RankingRules, rank
+from inferd.services.recommendation.tuning import UNTUNED
 from inferd.services.recommendation.vocabulary import Act, Seen
 
 ITEMS, DIMENSIONS, HISTORY = 20_000, 64, 100
@@ -87,11 +89,11 @@ def ways() -> Mapping[str, Callable[[], object]]:
     rankers = [Ranker(name=name, model=name, inputs=("item.price",)) for name in ("a", "b")]
     ensemble = Ensemble(rankers)
     said = {each.name: dice.random((500, 1)) for each in rankers}
-    cache = AnswerCache(CacheSettings(), clock=time.monotonic)
-    key = Key("u1", 1, tuple(context), (), 20, (), ("a/1", "b/1"), 7)
-    listed = tuple(Listed(f"i{number}", 0.5, "for_you") for number in range(20))
+    cache = AnswerCache(CacheSettings())
+    key = Key("u1", 1, tuple(context), (), 20, UNTUNED, ("a/1", "b/1"), 7)
+    entries = tuple(Entry(f"i{number}", 0.5, "for_you") for number in range(20))
     now = time.monotonic()
-    cache.put(key, Kept(listed, 1), begun=now, now=now)
+    cache.put(key, Listed(entries, Made.COMPUTED, 7), begun=now, now=now)
 
     def newcomers() -> object:
         return cold.scores(table, large.rows, large.scores, profile, context, now_us=NOW_US)

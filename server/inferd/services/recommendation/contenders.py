@@ -44,8 +44,13 @@ class Contenders(NamedTuple):
 
     def ordered(self, table: Table) -> "Contenders":
         """Return them by worth, the best first, and of equal worth by id."""
-        keys = [(-worth, table.ids[row]) for worth, row in zip(*self._keys(), strict=True)]
-        return self.taken(np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
+        order = np.argsort(-self.worth)
+        worth = self.worth[order]
+        if (worth[1:] == worth[:-1]).any():
+            ids = [table.ids[row] for row in self.rows.tolist()]
+            keys = [*zip((-self.worth).tolist(), ids, strict=True)]
+            order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+        return self.taken(order)
 
     def places(self, rows: Ints) -> Ints:
         """Return where rows are among them, int64; -1: nowhere."""
@@ -54,9 +59,6 @@ class Contenders(NamedTuple):
         order = np.argsort(self.rows)
         at = order[np.searchsorted(self.rows, rows, sorter=order).clip(max=len(order) - 1)]
         return np.where(self.rows[at] == rows, at, -1)
-
-    def _keys(self) -> tuple[list[float], list[int]]:
-        return self.worth.tolist(), self.rows.tolist()
 
 
 def contenders(

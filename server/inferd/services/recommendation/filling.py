@@ -26,11 +26,14 @@ class _Cap:
         self._counts: Counter[int] = Counter()
         self.reached = np.zeros(len(codes), np.bool_)
 
-    def count(self, place: int) -> None:
+    def count(self, place: int) -> bool:
+        """Count one that is in the list; return whether it is the last that may be."""
         code = int(self._codes[place])
         self._counts[code] += 1
-        if code and self._counts[code] == self._most:
-            self.reached |= self._codes == code
+        if not code or self._counts[code] != self._most:
+            return False
+        self.reached |= self._codes == code
+        return True
 
 
 class Taken(NamedTuple):
@@ -62,16 +65,17 @@ class Filling:
             for field, most in limits.items()
             if most is not None
         ]
+        #: Those that are neither in the list nor pinned to a place of it.
         self._free = contenders.found.copy()
+        #: Those of them that nothing speaks against.
+        self._fair = self._free & ~(contenders.hidden | contenders.buried)
         self._passed = np.zeros(len(self._free), np.int64)
         #: By contender.
         self.notes: defaultdict[int, list[str]] = defaultdict(list)
         self.relaxed = dict[str, None]()
         self.taken = list[Taken]()
         for place in pins.values():
-            self._free[place] = False
-            for cap in self._caps:
-                cap.count(place)
+            self._count(place)
 
     def fill(self, count: int, new_places: frozenset[int]) -> None:
         """Take `count`, or all there are."""
@@ -100,11 +104,10 @@ class Filling:
 
     def _take_new(self) -> bool:
         """Take the best of the new, if there is one that nothing speaks against."""
-        it = self._it
-        may_be = self._free & ~(np.isnan(it.new) | it.hidden | it.buried | self._capped())
+        may_be = self._fair & ~np.isnan(self._it.new)
         if not may_be.any():
             return False
-        self._take(int(np.where(may_be, it.new, -np.inf).argmax()), NEW)
+        self._take(int(np.where(may_be, self._it.new, -np.inf).argmax()), NEW)
         return True
 
     def _take_best(self) -> bool:
@@ -126,28 +129,29 @@ class Filling:
 
     def _among(self) -> tuple[Mask, str]:
         """Return among which to choose, and what gave way for it."""
+        if self._fair.any():
+            return self._fair, ""
         shown = self._free & ~self._it.hidden
-        fair = shown & ~self._capped()
-        for among in (fair & ~self._it.buried, fair):
-            if among.any():
-                return among, ""
+        buried = shown.copy()
+        for cap in self._caps:
+            buried &= ~cap.reached
+        if buried.any():
+            return buried, ""
         return (shown, CAPS) if shown.any() else (self._free, SEEN)
 
     def _take(self, place: int, why: str) -> None:
-        self._free[place] = False
-        for cap in self._caps:
-            cap.count(place)
+        self._count(place)
         self._put(place, why)
+
+    def _count(self, place: int) -> None:
+        self._free[place] = self._fair[place] = False
+        for cap in self._caps:
+            if cap.count(place):
+                self._fair &= ~cap.reached
 
     def _put(self, place: int, why: str) -> None:
         self.taken.append(Taken(place, why))
         self._diversity.took(place)
-
-    def _capped(self) -> Mask:
-        capped = np.zeros(len(self._free), np.bool_)
-        for cap in self._caps:
-            capped |= cap.reached
-        return capped
 
 
 def _scaled(worth: Floats) -> Floats:

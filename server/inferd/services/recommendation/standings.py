@@ -18,11 +18,14 @@ class Standing(NamedTuple):
     """What is to be done with an item that the user has dealt with."""
 
     #: It is not shown.
-    never: bool = False
+    never: bool
     #: It is shown if there is nothing else.
-    hidden: bool = False
+    hidden: bool
     #: Its score is multiplied by this.
-    factor: float = 1.0
+    factor: float
+
+
+_NEVER: Final = Standing(True, False, 1.0)
 
 
 def standings(
@@ -43,12 +46,10 @@ def standings(
                 shown[item] = shown.get(item, 0) + 1
             elif act in _LOOKED:
                 looked[item] = looked.get(item, 0) + 1
-    return {
-        item: Standing(
-            never=item in out,
-            hidden=item not in looked and shown.get(item, 0) >= settings.hide_shown,
-            factor=settings.shown_factor ** shown.get(item, 0)
-            * settings.looked_factor ** looked.get(item, 0),
-        )
-        for item in {**dict.fromkeys(out), **shown, **looked}
-    }
+    hide, by_shown, by_looked = settings.hide_shown, settings.shown_factor, settings.looked_factor
+    found = dict.fromkeys(out, _NEVER)
+    for item in {**shown, **looked}.keys() - out:
+        often, looks = shown.get(item, 0), looked.get(item, 0)
+        factor = by_shown**often * by_looked**looks
+        found[item] = Standing(False, not looks and often >= hide, factor)
+    return found
