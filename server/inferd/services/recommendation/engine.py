@@ -241,11 +241,14 @@ class Engine:
     def _gathered(self, work: Work, only: Sequence[str]) -> Gathered:
         task = work.task
         mask = eligible(task.table, task.wish.filters, task.now_us)
+        context = task.wish.context.said()
+        if task.made is Made.TRENDING:
+            context["trending_category"] = task.wish.context.category
         wanted = Wanted(
             table=task.table,
             user_vector=work.vector,
             history=task.history,
-            context=task.wish.context.said(),
+            context=context,
             now_us=task.now_us,
             random=task.random,
             eligible=mask,
