@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inferd.config.recommendation.catalogue import Behaviour as BehaviourSettings
 from inferd.errors import DependencyFailed, LoadFailed
+from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.catalogue import Catalogue, CatalogueFull, Item, Upserted
-from inferd.services.recommendation.keeping import AT_A_TIME, KeptCatalogue
+from inferd.services.recommendation.keeping import AT_A_TIME, KeptBehaviour, KeptCatalogue
 from inferd.services.recommendation.snapshot import CatalogueFiles
-from support.recommendation import item
+from inferd.services.recommendation.vocabulary import Act
+from support.recommendation import NOW, item, nobody_did_anything
 
 
 class Server:
@@ -230,6 +233,35 @@ async def test_a_batch_that_has_no_room_is_not_written(tmp_path: Path) -> None:
     again = Server(tmp_path, most=1)
     assert again.ids == []
     again.killed()
+
+
+async def test_behaviour_survives_a_restart(tmp_path: Path) -> None:
+    behaviour, again = nobody_did_anything(), nobody_did_anything()
+    behaviour.record("u", "a", Act.CLICK, NOW)
+    path = tmp_path / "made" / "behaviour"
+    keeping = KeptBehaviour(behaviour, path, BehaviourSettings(snapshot_s=1000))
+    running = asyncio.create_task(keeping.run())
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    KeptBehaviour(again, path, BehaviourSettings()).load()
+    assert again.ids == ["", "a"]
+    assert there(path.parent) == ["behaviour"]
+
+
+async def test_a_snapshot_of_two_numberings_is_never_written(tmp_path: Path) -> None:
+    behaviour = Behaviour(BehaviourSettings(), max_items=10)
+    behaviour.record("u", "a", Act.CLICK, NOW)
+    keeping = KeptBehaviour(behaviour, tmp_path / "behaviour", BehaviourSettings())
+    saving = asyncio.create_task(keeping.save())
+    await asyncio.sleep(0)
+    for number in range(30):
+        behaviour.record("u", f"i{number}", Act.CLICK, NOW)
+    await saving
+    assert there(tmp_path) == []
+    await keeping.save()
+    assert there(tmp_path) == ["behaviour"]
 
 
 WRITER = """

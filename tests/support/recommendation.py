@@ -33,7 +33,7 @@ def filled(items: Sequence[Item], vectors: Vectors | None = None, **limits: int)
 
 
 def nobody_did_anything(**settings: Any) -> Behaviour:
-    return Behaviour(BehaviourSettings(**settings), max_items=1000)
+    return Behaviour(BehaviourSettings(**settings), max_items=3000)
 
 
 def wanted(table: Table, **said: Any) -> Wanted:

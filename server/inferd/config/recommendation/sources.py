@@ -36,7 +36,7 @@ class VectorSource(Section):
     build_effort: Annotated[int, Field(ge=10, le=2000)] = 200
     """Candidates for an item's links (ef_construction)."""
     search_effort: Annotated[int, Field(ge=10, le=10_000)] = 400
-    """Items that a search looks at, at least twice as many as are wanted (ef)."""
+    """Items that a search looks at, at least as many as it finds (ef)."""
 
 
 class CovisitSource(Section):

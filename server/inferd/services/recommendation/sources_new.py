@@ -14,7 +14,7 @@ _US: Final = 1_000_000
 #: How often it is looked which items are new.
 _REFRESH_US: Final = 10 * _US
 #: The newest so many are new, be there ever so many.
-_MOST: Final = 2000
+_MOST: Final = 1000
 
 
 class Newcomers:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: How often it is looked whether the index should be made anew.
 _LOOK_S: Final = 0.5
 _AFTER_FAILURE_S: Final = 30.0
+#: So many times as many are asked for as should do; but at most four times as many as are wanted.
+_MORE: Final = 1.25
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +64,12 @@ class NearUser:
         user = (user / length).astype(np.float32)
         built = self._built
         eligible = wanted.all()
-        if built is None or built.table is not wanted.table or self._are_few(eligible.sum()):
+        few = self._are_few(int(np.count_nonzero(eligible)))
+        if few or built is None or built.table is not wanted.table:
             return _nearest(wanted.table, np.flatnonzero(eligible), user, count)
         fresh = built.size + np.flatnonzero(eligible[built.size :])
-        indexed = self._indexed(built, wanted, user, count)
+        share = np.count_nonzero(eligible[: built.size]) / max(1, len(built.rows))
+        indexed = self._indexed(built, wanted, user, count, share)
         if indexed is None:
             return _nearest(wanted.table, np.flatnonzero(eligible), user, count)
         beside = _nearest(wanted.table, fresh, user, count)
@@ -113,12 +117,17 @@ class NearUser:
     def _are_few(self, items: int) -> bool:
         return items <= self._settings.exact_up_to
 
-    def _indexed(self, built: _Built, wanted: Wanted, user: Vectors, count: int) -> Found | None:
-        """Return what the index finds. None: most of that is not eligible."""
-        asked = min(2 * count, len(built.rows))
+    def _indexed(
+        self, built: _Built, wanted: Wanted, user: Vectors, count: int, share: float
+    ) -> Found | None:
+        """Return what the index finds, of which about that share is eligible.
+
+        None: of what is near the user it is much less.
+        """
+        asked = min(int(_MORE * count / max(share, _MORE / 4)), len(built.rows))
         if not asked:
             return NOTHING
-        effort = max(self._settings.search_effort, 2 * asked)
+        effort = max(self._settings.search_effort, asked)
         labels, _ = built.index.query(user, k=asked, num_threads=1, query_ef=effort)
         rows = labels.astype(np.int64)
         rows = rows[wanted.may_be(rows)]
@@ -129,9 +138,10 @@ class NearUser:
 
 def _nearest(table: Table, rows: Ints, user: Vectors, count: int) -> Found:
     """Return the nearest of these rows by looking at each."""
-    everything = len(rows) == table.size
-    vectors = table.vectors if everything else table.vectors[rows]
-    cosines = np.einsum("nd,d->n", vectors, user)
+    if 2 * len(rows) > table.size:  # to take most rows out would take longer than all of them
+        cosines = np.einsum("nd,d->n", table.vectors, user)[rows]
+    else:
+        cosines = np.einsum("nd,d->n", table.vectors[rows], user)
     is_known = cosines != 0  # of an item without a vector it is 0, and of no other
     return best(rows[is_known], cosines[is_known], count)
 
