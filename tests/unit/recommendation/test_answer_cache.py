@@ -102,6 +102,9 @@ def test_an_answer_is_over_after_its_time_whatever_else_its_user_has_asked() -> 
     assert answers.get(KEY, 9.9) is LIST
     assert answers.get(KEY, 10.0) is None
     assert answers.get(later, 10.0) is LIST
+    before = answers.bytes
+    answers.put(KEY._replace(length=11), LIST, begun=10.0, now=10.0)
+    assert answers.bytes == before  # what was over has left
 
 
 def test_without_time_nothing_is_kept() -> None:

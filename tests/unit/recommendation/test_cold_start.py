@@ -169,13 +169,19 @@ def test_a_dislike_speaks_against_the_category() -> None:
 def test_what_others_did_long_ago_counts_for_little() -> None:
     cold = ColdStart(Settings(half_life_s=1.0, context_strength=5))
     clicked(cold, code("c0"), 1000, 1000, "")
-    cold.record(code("c1"), Act.IMPRESSION, NOW_US + 60_000_000)
+    clicked(cold, code("c1"), 0, 1000, "")
 
-    given = [scores(cold, anonymous(f"u{number}")) for number in range(200)]
+    def means(now_us: int) -> tuple[float, float]:
+        given = [scores(cold, anonymous(f"u{n}"), now_us=now_us) for n in range(100)]
+        first, second = np.mean([(each["c0i0"], each["c1i0"]) for each in given], axis=0)
+        return float(first), float(second)
 
-    assert np.mean([each["c0i0"] for each in given]) == pytest.approx(
-        np.mean([each["c2i0"] for each in given]), rel=0.5
-    )
+    liked, not_liked = means(NOW_US)
+    cold.record(code("c2"), Act.IMPRESSION, NOW_US + 60_000_000)
+    no_more, no_less = means(NOW_US + WINDOW_US)
+
+    assert liked > 10 * not_liked
+    assert no_more == pytest.approx(no_less, rel=0.5)
 
 
 def test_somebody_is_new_until_five_things_are_known_of_them() -> None:

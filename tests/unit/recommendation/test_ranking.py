@@ -85,11 +85,26 @@ def test_a_score_that_is_no_number_is_the_least() -> None:
     assert ids(them, ranked(them, scores=[np.nan, 0.1, 0.2])) == "i2 i1 i0"
 
 
-def test_scores_below_zero_keep_their_order_when_something_is_boosted() -> None:
+def test_scores_below_zero_rise_when_something_is_boosted() -> None:
     them = catalogue(*items(3))
-    boost = {"name": "up", "boost": 1.2, "items": ["i2"]}
+    boost = {"name": "up", "boost": 3, "items": ["i2"]}
 
-    assert ids(them, ranked(them, scores=[-1, -3, -2], settings={"rules": [boost]})) == "i0 i2 i1"
+    ranking = ranked(them, scores=[-1, -3, -1.5], settings={"rules": [boost]})
+
+    assert ids(them, ranking) == "i2 i0 i1"
+
+
+def test_of_a_candidate_that_is_there_twice_the_better_counts() -> None:
+    them = catalogue(*items(2))
+
+    ranking = ranked(
+        them,
+        rows=np.array([0, 1, 0]),
+        scores=[0.1, 0.5, 0.9],
+        reasons=["trending", "popular", "for_you"],
+    )
+
+    assert [each[:3] for each in ranking.items] == [(0, 0.9, "for_you"), (1, 0.5, "popular")]
 
 
 class TestSeen:
@@ -227,6 +242,20 @@ class TestRules:
         pins = [{"name": f"p{n}", "pin": 0, "items": [f"i{n}"]} for n in (2, 1)]
 
         assert ids(them, ranked(them, settings={"rules": pins})) == "i2 i0 i1"
+
+    def test_what_is_only_there_to_be_pinned_is_not_in_the_list_otherwise(self) -> None:
+        them = catalogue(*items(4))
+        pins = [{"name": f"p{n}", "pin": 0, "items": [f"i{n}"]} for n in (2, 3)]
+
+        ranking = ranked(
+            them,
+            settings={"rules": pins},
+            rows=np.array([0, 1]),
+            scores=[0.9, 0.8],
+            reasons=["for_you"] * 2,
+        )
+
+        assert ids(them, ranking) == "i2 i0 i1"
 
     def test_a_pin_beyond_the_end_of_a_short_list_is_its_last(self) -> None:
         them = catalogue(*items(2))
