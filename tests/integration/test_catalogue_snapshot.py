@@ -105,6 +105,7 @@ async def test_a_crash_before_the_snapshot_is_whole_loses_nothing(tmp_path: Path
     server.killed()
     again = Server(tmp_path)
     assert again.ids == ["a", "b"]
+    assert not list(tmp_path.glob("*.new"))
     await again.put(item("c"))
     again.killed()
     third = Server(tmp_path)

@@ -169,6 +169,8 @@ class CatalogueFiles:
                 log.warning("%s: its last %d bytes are no whole change", path, lost)
         self._open(max(first, *numbers["journal"], 0), self._size)
         self._remove_before(first)
+        for unfinished in self._directory.glob("*.snapshot.new"):
+            unfinished.unlink()
         return [id for id in outdated if catalogue.table.row(id) is not None]
 
     def _load_snapshot(self, catalogue: Catalogue, path: Path, outdated: dict[str, None]) -> None:
