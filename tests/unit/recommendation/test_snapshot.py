@@ -33,10 +33,12 @@ def lines(path: Path, said: Sequence[dict[str, Any]]) -> Path:
 
 
 def test_a_seed_is_read_as_a_request_would_be(tmp_path: Path) -> None:
-    said = {"id": "a", "price_minor": 5, "tags": ["t"], "attributes": {"c": "red", "w": 5}}
+    attributes = {"c": {"text": "red"}, "w": {"number": 5}, "n": {"flag": True}}
+    said = {"id": "a", "price_minor": 5, "tags": ["t"], "attributes": attributes}
     path = lines(tmp_path / "seed.jsonl", [said, {"id": "b", "vector": [1, 2]}])
     first, second = seed_items(path, dimensions=2)
-    assert first == item("a", price_minor=5, tags=("t",), attributes={"c": "red", "w": 5.0})
+    own = {"c": "red", "w": 5.0, "n": True}
+    assert first == item("a", price_minor=5, tags=("t",), attributes=own)
     assert second.vector is not None
 
 
