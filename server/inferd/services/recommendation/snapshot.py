@@ -95,7 +95,7 @@ class CatalogueFiles:
     def load(self, catalogue: Catalogue) -> list[str]:
         """Fill an empty catalogue, and go on with the journal.
 
-        Returns the ids of items whose vectors another model made; they have none now. Raises
+        Returns the ids of items that lack a vector of the model that makes them now. Raises
         `OSError`, and `LoadFailed` for what is damaged.
         """
         try:
@@ -151,7 +151,8 @@ class CatalogueFiles:
 
     def close(self) -> None:
         """Let others have the directory."""
-        os.close(self._journal)
+        if self._journal >= 0:
+            os.close(self._journal)
         os.close(self._lock)
 
     def _load(self, catalogue: Catalogue) -> list[str]:
@@ -205,12 +206,14 @@ class CatalogueFiles:
                 catalogue.put(item, row.blob, vector, row.added_us)
 
     def _vector(self, item: Item, row: Row, made_by: str, dimensions: int) -> Vectors | None:
-        """Return an item's vector; None: another model made it."""
+        """Return an item's vector; None: another model made it, or none has yet."""
         if item.vector is not None and len(item.vector) == dimensions:
             own: Vectors = unit(item.vector[None, :])[0]
             return own
         if made_by == self._made_by and len(row.vector) == 4 * dimensions:
-            return np.frombuffer(row.vector, "<f4").astype(np.float32, copy=False)
+            vector = np.frombuffer(row.vector, "<f4").astype(np.float32, copy=False)
+            # A snapshot may have come before the model that was to make it anew.
+            return vector if vector.any() or not made_by else None
         return None
 
     def _numbers(self, kind: str) -> list[int]:
