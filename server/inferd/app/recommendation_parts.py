@@ -15,9 +15,11 @@ from inferd.app.feature_parts import WALL_CLOCK, Features
 from inferd.app.settings import ConfigError
 from inferd.call import Call
 from inferd.config import Config
+from inferd.config.recommendation.catalogue import ItemVectors
 from inferd.deadline import NEVER, Clock
 from inferd.errors import InferdError, InvalidRequest, Unavailable
 from inferd.features.definitions import US
+from inferd.inference.repository.layout import scan
 from inferd.inference.models import Models
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.extension import Service
@@ -142,6 +144,14 @@ class RecommendationAssembly:
             files.close()
             raise
 
+    def _on_disk(self, tower: ItemVectors) -> str:
+        """Return which version of a tower there is to make vectors, as "name/version". Blocks."""
+        repository = self._config.repository
+        labels = repository.version_labels.get(tower.model, {})
+        files = scan(repository.paths, wall_now=WALL_CLOCK()).models.get(tower.model)
+        highest = max(files.versions, default=0) if files is not None else 0
+        return f"{tower.model}/{labels.get(tower.version, tower.version or highest)}"
+
     async def _fill(self, lacking: Sequence[str]) -> None:
         """Take in the seed if there is nothing yet, and have vectors made for those without."""
         settings = self._settings.catalogue
@@ -164,7 +174,7 @@ class RecommendationAssembly:
         while True:
             call = Call("seed", arrived=self._clock())
             try:
-                await self._stocking.put(items, call, NEVER)
+                await self._stocking.put(items, call, NEVER, now_us=0)
             except Unavailable as error:
                 if not said:
                     log.warning("items cannot be added yet: %s", error)

@@ -76,7 +76,7 @@ class Stocking:
         )
         if not batch.good:
             raise batch.refusal()
-        done = iter(await self.put(batch.good, call, call.deadline))
+        done = iter(await self.put(batch.good, call, call.deadline, now_us=self._now_us()))
         self.counts["REJECTED"] += sum(each is not None for each in batch.problems)
         return pb.UpsertItemsResponse(
             results=[
@@ -91,10 +91,15 @@ class Stocking:
             catalogue_epoch=self._kept.catalogue.epoch,
         )
 
-    async def put(self, items: Sequence[Item], call: Call, deadline: Deadline) -> list[Upserted]:
-        """Add or replace items; return of each what became of it. Raises `InferdError`."""
+    async def put(
+        self, items: Sequence[Item], call: Call, deadline: Deadline, *, now_us: int
+    ) -> list[Upserted]:
+        """Add or replace items; return of each what became of it. Raises `InferdError`.
+
+        `now_us` is since when there have been those that are added.
+        """
         vectors = await self._vectors(items, call, deadline)
-        done = await self._kept.upsert(items, vectors, self._now_us())
+        done = await self._kept.upsert(items, vectors, now_us)
         self.counts.update(each.name for each in done)
         return done
 
