@@ -19,8 +19,8 @@ from inferd.config.recommendation.catalogue import ItemVectors
 from inferd.deadline import NEVER, Clock
 from inferd.errors import InferdError, InvalidRequest, Unavailable
 from inferd.features.definitions import US
-from inferd.inference.repository.layout import scan
 from inferd.inference.models import Models
+from inferd.inference.repository.layout import scan
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.extension import Service
 from inferd.services.recommendation import interactions, profile_reading, sources_declared
@@ -132,11 +132,7 @@ class RecommendationAssembly:
         settings = self._settings.catalogue
         if settings.path is None:
             return None, []
-        by = (
-            ""
-            if settings.vectors is None
-            else f"{settings.vectors.model}/{settings.vectors.version}"
-        )
+        by = "" if settings.vectors is None else self._on_disk(settings.vectors)
         files = CatalogueFiles(settings.path, made_by=by)
         try:
             return files, files.load(self._catalogue)
@@ -165,6 +161,7 @@ class RecommendationAssembly:
                 await self._put(some)
         except (OSError, InferdError) as error:
             log.error("recommendation.catalogue.seed: %s", error)  # noqa: TRY400 - it is no bug
+        self._serving.rehearse()
         self._answers.open = True
         log.info("recommendations: %d items", len(self._catalogue))
 

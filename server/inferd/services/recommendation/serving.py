@@ -155,6 +155,11 @@ class Serving:
             listed = self._engine.directly(task)
             return self._message(call, wish, listed, answer, made=listed.made)
 
+    def rehearse(self) -> None:
+        """Make a list for nobody: what is only done the first time makes no caller wait."""
+        wish = Wish(count=wishes.DEFAULT_COUNT, request_id="")
+        self._engine.directly(self._task(wish, anonymous(""), UNTUNED))
+
     def heard(self, it: Interaction) -> None:
         """Have what a user did count: no list of before is given again, and experiments know."""
         self._cache.forget(it.user_id, self._clock())
