@@ -7,13 +7,13 @@ from inferd.app import features
 from inferd.app.settings import ConfigError
 from inferd.cache.journal.verification import found
 from inferd.config import Config
+from inferd.config.reading import Refused
 from inferd.errors import NotFound
 from inferd.features.kinds import Kind
 from inferd.services.fraud.audit_record import KIND
 from inferd.services.fraud.features import Needs
 from inferd.services.fraud.intake import variables
 from inferd.services.fraud.past import Past, latest, past_of
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.replaying import replayed
 from inferd.services.fraud.rulebook import Rulebook
 

@@ -25,6 +25,9 @@ NO_RUNTIME = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 when something must be fixed first."""
     _open_standard_streams()
+    # Before NumPy is there. Products on the event loop are small: several threads take longer for
+    # them, and take the cores of models.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.command(arguments)

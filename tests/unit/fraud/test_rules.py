@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from inferd.services.fraud.reading import Refused
+from inferd.config.reading import Refused
 from inferd.services.fraud.rules import RuleSet
 from inferd.services.fraud.vocabulary import Action, Outcome
 from support.fraud import KNOWN, rule, rule_set, rules_text, values

@@ -62,7 +62,7 @@ class Aggregator:
         }
         #: By the events that go into them.
         self._views_of = {
-            name: [each for each in self._views.values() if each.view.declared.events == name]
+            name: [each for each in self._views.values() if each.takes(name)]
             for name in definitions.events
         }
         #: What is known of the store, and what was found in it that is no state.

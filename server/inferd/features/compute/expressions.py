@@ -32,6 +32,7 @@ _RESULTS = {
     "STRING": "string",
     "BYTES": "bytes",
     "LIST<DOUBLE>": "float_list",
+    "LIST<STRING>": "string_list",
 }
 
 #: What is no code: strings (raw ones have no escapes), and comments to the end of the line.
@@ -106,7 +107,9 @@ class Expression:
 
 
 def _nullable(cel: Any, kind: Kind) -> Any:
-    return cel.Type.List(cel.Type.DOUBLE) if kind.length else cel.Type(_NULLABLE[kind.name])
+    if kind.is_list:
+        return cel.Type.List(cel.Type.DOUBLE if kind.length else cel.Type.STRING)
+    return cel.Type(_NULLABLE[kind.name])
 
 
 def _given(value: Held | None) -> Any:
@@ -118,7 +121,7 @@ def _given(value: Held | None) -> Any:
         raise ValueError("a text with NUL")
     if type(value) is bytes:
         return bytearray(value)
-    return [*value] if type(value) is tuple else value
+    return [_given(each) for each in value] if type(value) is tuple else value
 
 
 def _held(value: Any) -> Held | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from inferd.features.windows.aggregates import Answer
 from inferd.features.windows.codec import Kept
+from inferd.features.windows.newest import Latest
 from inferd.features.windows.plan import RING_CAPACITY, Plan, Window
 from inferd.features.windows.recent import Recent
 from inferd.features.windows.ring import Event, Ring
@@ -37,6 +38,7 @@ class State:
         self._recent = Recent(kept.recent)
         self._ring = Ring(RING_CAPACITY, kept.events)
         self._levels = [Tiles(*each) for each in zip(plan.levels, kept.tiles, strict=True)]
+        self._latest = None if plan.columns is None else Latest(plan.columns, kept.newest)
         self._as_of_us = 0
         #: When something will have become too old for its place.
         self._due_us = 0
@@ -67,6 +69,8 @@ class State:
             return Added.DUPLICATE
         self.newest_us = max(self.newest_us, event_us)
         self._place((event_us, (*values, True)))
+        if self._latest is not None:
+            self._latest.add(event_us, values, self._as_of_us)
         return Added.ADDED
 
     def read(self, at_us: int) -> tuple[Answer, ...]:
@@ -84,6 +88,9 @@ class State:
         states: list[Any] = []
         for window in self._plan.windows:
             states += self._states(window, at_us)
+        if self._latest is not None:
+            for window_us in self._plan.list_windows_us:
+                states.append(self._latest.between(at_us - window_us, at_us))
         answers = tuple([answer(states[at]) for at, answer in self._plan.answers])
         self._last = None if step < 0 else (step, answers)
         return answers
@@ -98,7 +105,8 @@ class State:
     def encode(self, stamp: int) -> bytes:
         """Return it as a blob (`inferd.cache.blobs`)."""
         tiles = [level.all() for level in self._levels]
-        kept = Kept(self.newest_us, self._recent.all(), self._ring.all(), tiles)
+        newest = () if self._latest is None else self._latest.all()
+        kept = Kept(self.newest_us, self._recent.all(), self._ring.all(), tiles, newest)
         return self._plan.codec.encode(stamp, kept)
 
     @classmethod
@@ -110,6 +118,8 @@ class State:
     def _move_down(self) -> None:
         """Put what is too old for its place where it belongs now."""
         self._last = None
+        if not self._levels:
+            return
         old = [tiles.pop_old(self._as_of_us) for tiles in self._levels]
         self._due_us = min(tiles.due_us for tiles in self._levels)
         for event in self._ring.pop_until(self._levels[0].start_us):

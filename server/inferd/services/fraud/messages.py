@@ -244,9 +244,15 @@ def _kind(value: Held | list[float] | None) -> Kind:
         case bytes():
             return Kind("bytes")
         case list() | tuple():
-            return Kind("float_list", len(value))
+            return _kind_of_list(value)
         case _:
             return Kind("string")
+
+
+def _kind_of_list(value: Sequence[float | str]) -> Kind:
+    if not value or isinstance(value[0], str):
+        return Kind("string_list")
+    return Kind("float_list", len(value))
 
 
 def _us(seconds: float) -> int:

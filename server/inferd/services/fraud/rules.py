@@ -13,11 +13,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from inferd.config import reading
+from inferd.config.reading import Refused
 from inferd.features.compute.expressions import BadExpression, Expression, named
 from inferd.features.kinds import Held, Kind
-from inferd.services.fraud import lists, reading
+from inferd.services.fraud import lists
 from inferd.services.fraud.declared_rules import Declared, DeclaredRules, contradictions
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.vocabulary import Action, Mode, Outcome
 
 Values = Mapping[str, Held | None]

@@ -10,6 +10,7 @@ from inferd.cache.journal import files
 from inferd.cache.journal.verification import found, verify
 from inferd.call import Call
 from inferd.config.fraud_service import Fraud as Settings
+from inferd.config.reading import Refused
 from inferd.deadline import Clock, Deadline
 from inferd.errors import DependencyFailed, InvalidRequest, NotFound, Violation
 from inferd.features.kinds import Kind
@@ -25,7 +26,6 @@ from inferd.services.fraud.intake import asked_id
 from inferd.services.fraud.models import Scorer
 from inferd.services.fraud.outcomes import Labels
 from inferd.services.fraud.past import Past, latest, past_of
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.reporting import Reported, outcome
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import RuleSet
