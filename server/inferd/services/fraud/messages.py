@@ -1,5 +1,6 @@
 """Decisions as messages, and as what is put on record of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
