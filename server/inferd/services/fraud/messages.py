@@ -16,12 +16,13 @@ from inferd.services.fraud.audit_record import (
     ModelUsed,
     RuleUsed,
     WithoutStage,
+    decoded,
     encoded,
 )
 from inferd.services.fraud.declared_rules import Declared
 from inferd.services.fraud.engine import Asked, Decision
 from inferd.services.fraud.happenings import Kept
-from inferd.services.fraud.idempotency import Answer, Decided
+from inferd.services.fraud.idempotency import Answer, Decided, Recalled
 from inferd.services.fraud.redaction import Redaction
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import Rule
@@ -55,7 +56,17 @@ def decided(decision: Decision, involved: Kept, redaction: Redaction) -> Decided
     known = Known(
         assessment.SerializeToString(), involved, decision.verdict.decision, decision.test
     )
-    return Decided(_encode(known), encoded(recorded(decision, redaction)))
+    record = replace(recorded(decision, redaction), answer=known.assessment)
+    return Decided(_encode(known), encoded(record))
+
+
+def recalled(body: bytes, involved: Kept) -> Recalled | None:
+    """Return a decision as it was kept, from its record; None: that is too old to have it."""
+    it = decoded(body)
+    if not it.answer:
+        return None
+    decision = pb.Assessment.FromString(it.answer).decision
+    return Recalled(it.inputs_hash, _encode(Known(it.answer, involved, decision, it.test)))
 
 
 def told(answer: Answer) -> pb.Assessment:
