@@ -28,6 +28,7 @@ from inferd.cache.redis_blobs import RedisBlobs
 from inferd.cache.redis_streams import RedisSink
 from inferd.cache.streams import Record
 from inferd.call import Call
+from inferd.config import resilience
 from inferd.config.fraud import Audit, Idempotency
 from inferd.config.fraud import WebhookSink as WebhookSettings
 from inferd.deadline import Deadline
@@ -297,7 +298,8 @@ async def server(path: Path, name: str, blobs: Any) -> AsyncIterator[Once]:
     """Run what one server has."""
     loop = asyncio.get_running_loop()
     async with journal(path, server=name) as kept:
-        ample: dict[str, Any] = {"timeout_ms": 20_000}
+        # A machine that stands still makes all that is under way slow, and breakers open for that.
+        ample: dict[str, Any] = {"timeout_ms": 20_000, "breaker": resilience.Breaker(mode="off")}
         trail = Trail(
             kept, Audit(server=name), a_dependency("audit", **ample), failed=lambda _: None
         )

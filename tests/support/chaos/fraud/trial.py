@@ -129,7 +129,8 @@ def kill(
     name = f"c{next(_runs)}"
     with house.bank(transport, exit_code=-signal.SIGKILL) as bank:
         warm_up(bank, directory)
-        history, killed = _ended(bank, cell, directory, name, signal.SIGKILL)
+        with cell.fault.breaking(bank):
+            history, killed = _ended(bank, cell, directory, name, signal.SIGKILL)
         bank.server.ended()
     calls = [each for each in history.calls if each.answered or not _cut(each, killed)]
     nothing = Outage(frozenset(), math.inf, math.inf, total=False)
