@@ -82,7 +82,8 @@ class Recalled(NamedTuple):
 Decide = Callable[[Call, Deadline], Coroutine[Any, Any, Decided]]
 """Makes a decision."""
 Recall = Callable[[bytes], Recalled | None]
-"""Reads a decision from its record; None: it does not say all that was answered."""
+"""Reads a decision from its record; None: it does not say all that was answered. Raises
+`InferdError` where it cannot be read."""
 
 
 class _How(NamedTuple):
@@ -221,13 +222,13 @@ class Once:
         """Return what this server has on record, as long as it is to be known."""
         try:
             record = await self._trail.known(call, deadline, id)
+            if record is None or record.at_us + self._ttl_s * US <= self._now_us():
+                return None
+            recalled = recall(bytes(record.body))
         except InferdError as error:
             self.statistics.unread += 1
             lacks.append(Degradation(STAGE, ABSENT, error.reason))
             return None
-        if record is None or record.at_us + self._ttl_s * US <= self._now_us():
-            return None
-        recalled = recall(bytes(record.body))
         if recalled is None:
             return None
         self.statistics.recalled += 1

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from inferd import __version__
+from inferd.errors import DependencyFailed
 from inferd.features.kinds import Held, Kind
 from inferd.services.degradations import messages as degradation_messages
 from inferd.services.features.answers import SOURCES, STATUSES
@@ -61,11 +62,17 @@ def decided(decision: Decision, involved: Kept, redaction: Redaction) -> Decided
 
 
 def recalled(body: bytes, involved: Kept) -> Recalled | None:
-    """Return a decision as it was kept, from its record; None: that is too old to have it."""
-    it = decoded(body)
+    """Return a decision as it was kept, from its record; None: that is too old to have it.
+
+    Raises `DependencyFailed` where it cannot be read.
+    """
+    try:
+        it = decoded(body)
+    except msgspec.MsgspecError as error:
+        raise DependencyFailed("what is on record of a transaction cannot be read") from error
     if not it.answer:
         return None
-    decision = pb.Assessment.FromString(it.answer).decision
+    decision = pb.Assessment.Decision.Value(it.decision)
     return Recalled(it.inputs_hash, _encode(Known(it.answer, involved, decision, it.test)))
 
 
