@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 from inferd.call import Call
 from inferd.deadline import Clock
-from inferd.errors import NotFound
+from inferd.errors import InferdError, NotFound
 from inferd.experiments.definitions import Asking
 from inferd.experiments.experiments import Surface
+from inferd.experiments.guardrails import Guardrails
 from inferd.experiments.interleaving import team_draft
 from inferd.experiments.log import Exposures, Outcomes
 from inferd.experiments.plan import NOTHING, Assignments, Parameters
@@ -25,7 +26,7 @@ from inferd.services.recommendation.cold_start import ColdStart, chance
 from inferd.services.recommendation.context import bucket
 from inferd.services.recommendation.engine import Engine, Task, Work
 from inferd.services.recommendation.interactions import Interaction
-from inferd.services.recommendation.making import Listed, Made
+from inferd.services.recommendation.making import NOTHING_LISTED, Listed, Made
 from inferd.services.recommendation.profile import Profile, anonymous
 from inferd.services.recommendation.tuning import UNTUNED, Tunable, Tuning
 from inferd.services.recommendation.wishes import Bounds, Wish
@@ -57,6 +58,7 @@ class Tested(NamedTuple):
     surface: Surface
     exposures: Exposures
     outcomes: Outcomes
+    guardrails: Guardrails
 
 
 class Serving:
@@ -102,8 +104,13 @@ class Serving:
         with self._engine.endpoint.answering(call) as answer:
             profile = await self._profile(answer, wish)
             assigned = self._assigned(wish, profile)
-            listed, made = await self._listed(answer, wish, profile, assigned)
-            told = self._message(call, wish, listed, answer, made=made, arms=_arms(assigned))
+            try:
+                listed, made = await self._listed(answer, wish, profile, assigned)
+                told = self._message(call, wish, listed, answer, made=made, arms=_arms(assigned))
+            except InferdError:
+                self._served(call, assigned, failed=True)
+                raise
+        self._served(call, assigned, listed, degraded=bool(answer.degradations))
         if self._tested is not None:
             self._tested.exposures.used(assigned, _unit(wish))
         return told
@@ -189,6 +196,25 @@ class Serving:
         return self._tested.surface.assign(
             _unit(wish), {**said, "interactions": len(profile.history)}, wish.forced_arms
         )
+
+    def _served(
+        self,
+        call: Call,
+        assigned: Assignments,
+        listed: Listed = NOTHING_LISTED,
+        *,
+        failed: bool = False,
+        degraded: bool = False,
+    ) -> None:
+        """Have guardrails know what an answer was like."""
+        if self._tested is not None:
+            self._tested.guardrails.served(
+                assigned,
+                self._clock() - call.arrived,
+                failed=failed,
+                degraded=degraded,
+                said=listed.entries[0].score if listed.entries else None,
+            )
 
     async def _listed(
         self, answer: Answer, wish: Wish, profile: Profile, assigned: Assignments
