@@ -21,7 +21,7 @@ from inferd.app.settings import ConfigError
 from inferd.call import Call
 from inferd.config import Config
 from inferd.deadline import Deadline
-from inferd.errors import ModelFailed
+from inferd.errors import ModelFailed, Shed
 from inferd.inference.assembly import Assembler
 from inferd.inference.models import Models
 from inferd.inference.rollout import Stage
@@ -107,8 +107,8 @@ class Here:
 def put(directory: Path, version: int, probe: str = "poison") -> None:
     target = directory / "models" / "m"
     target.mkdir(parents=True, exist_ok=True)
-    config = (PROBES / "poison" / "config.pbtxt").read_text()
-    (target / "config.pbtxt").write_text(config.replace('"poison"', '"m"', 1))
+    config = (PROBES / probe / "config.pbtxt").read_text()
+    (target / "config.pbtxt").write_text(config.replace(f'"{probe}"', '"m"', 1))
     shutil.copytree(PROBES / probe / "1", target / str(version))
 
 
@@ -191,6 +191,9 @@ def test_a_canary_that_is_as_good_stays(two: Path) -> None:
             for _ in range(5):
                 await asyncio.sleep(0.01)
             assert here.stage is Stage.RUNNING
+            await here.rollouts.decide("m", Stage.RUNNING, "so it was, and so it is")
+            for number in range(600):
+                await here.ask(f"user-{number}", number % 4 - 4)
             rollout = here.rollouts.rollouts["m"]
             assert rollout.stable.calls + rollout.canary.calls == 600
             assert min(rollout.stable.calls, rollout.canary.calls) > 200
@@ -217,15 +220,68 @@ def test_copies_say_how_the_canary_differs_and_callers_get_the_stable_version(
     asyncio.run(life())
 
 
-def test_copies_beyond_those_under_way_are_dropped(two: Path) -> None:
-    async def life() -> None:
-        async with running(two, shadow={"share": 1.0, "most": 1}) as here:
-            for number in range(5):  # copies begin when the loop is let go, and it is not
-                await here.ask(f"user-{number}")
-            copies = here.rollouts.copies["m"]
-            await eventually(lambda: sum(copies.outcomes.values()) == 5)
+def test_copies_of_text_are_compared_as_callers_see_it(tmp_path: Path) -> None:
+    for version in (1, 2):
+        put(tmp_path, version, "identity_bytes")
 
-            assert copies.outcomes["busy"] + copies.outcomes["answered"] == 5
+    async def life() -> None:
+        async with running(tmp_path, shadow={"share": 1.0}) as here:
+            call = here.call("user")
+            text = {"INPUT0": np.array([["na\u00efve".encode()]], object)}
+            await here.models.run("m", text, call=call, deadline=call.deadline)
+            copies = here.rollouts.copies["m"]
+            await eventually(lambda: not copies.under_way)
+
+            assert copies.outcomes == {"answered": 1}
+            assert copies.difference.counts[0] == 1
+
+    asyncio.run(life())
+
+
+@pytest.mark.parametrize("error", [ModelFailed("no"), Shed("full"), RuntimeError("a bug")])
+def test_a_copy_that_fails_is_counted_and_its_caller_has_their_answer(
+    two: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def life() -> None:
+        async with running(two, shadow={"share": 1.0}) as here:
+
+            async def failing(*_: Any, **__: Any) -> Any:
+                raise error
+
+            monkeypatch.setattr(here.models.find("m", "2"), "infer", failing)
+            assert await here.ask("user") == 20.0
+            copies = here.rollouts.copies["m"]
+            await eventually(lambda: not copies.under_way)
+
+            counted = {"ModelFailed": {"failed": 1}, "Shed": {"shed": 1}}
+            assert copies.outcomes == counted.get(type(error).__name__, {})
+            blamed = isinstance(error, ModelFailed)
+            assert here.rollouts.rollouts["m"].canary.failed == blamed
+            assert await here.ask("user") == 20.0
+
+    asyncio.run(life())
+
+
+def test_copies_beyond_those_under_way_are_dropped(
+    two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def life() -> None:
+        async with running(two, shadow={"share": 1.0, "most": 2}) as here:
+            go_on = asyncio.Event()
+
+            async def waiting(*_: Any, **__: Any) -> Any:
+                await go_on.wait()
+                return {"OUTPUT0": np.array([[20.0]], np.float32)}
+
+            monkeypatch.setattr(here.models.find("m", "2"), "infer", waiting)
+            for number in range(5):
+                assert await here.ask(f"user-{number}") == 20.0
+            copies = here.rollouts.copies["m"]
+            assert copies.under_way == 2
+            go_on.set()
+            await eventually(lambda: not copies.under_way)
+
+            assert copies.outcomes == {"busy": 3, "answered": 2}
 
     asyncio.run(life())
 

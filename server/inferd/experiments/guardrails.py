@@ -194,15 +194,20 @@ class Guardrails:
         """Stop arms that do harm, for ever."""
         while True:
             await asyncio.sleep(every_s)
-            for each in [*self.harmful(self._clock())]:
-                try:
-                    await self._keeper.stop(each.experiment, each.arm, f"guardrail: {each.why}")
-                except NotFound:  # it has left the file meanwhile
-                    log.info("experiment %s: %s: it is no more", each.experiment, each.why)
-                    continue
-                metric = each.why.partition(":")[0]
-                key = each.experiment, each.arm, metric
-                self.stopped[key] = self.stopped.get(key, 0) + 1
+            try:
+                for each in [*self.harmful(self._clock())]:
+                    await self._stop(each)
+            except Exception:  # a bug of ours is no reason to look no more
+                log.exception("looking at guardrails")
+
+    async def _stop(self, it: Harm) -> None:
+        try:
+            await self._keeper.stop(it.experiment, it.arm, f"guardrail: {it.why}")
+        except NotFound:  # it has left the file meanwhile
+            log.info("experiment %s: %s: it is no more", it.experiment, it.why)
+            return
+        key = it.experiment, it.arm, it.why.partition(":")[0]
+        self.stopped[key] = self.stopped.get(key, 0) + 1
 
     def _follow(self) -> None:
         """Watch what is in force now, and go on watching what was."""

@@ -7,28 +7,19 @@ copied. All state lives on the event loop.
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
-from typing import NamedTuple
 
-import numpy as np
-
-from inferd.call import CLIENT_ID, CRITICALITY, Call, Criticality
+from inferd.call import CLIENT_ID, Call
 from inferd.config.rollouts import Rollouts as Settings
-from inferd.deadline import Clock, Deadline
-from inferd.errors import (
-    CircuitOpen,
-    InferdError,
-    ModelFailed,
-    NotFound,
-    TimedOut,
-)
+from inferd.deadline import Clock
+from inferd.errors import NotFound
 from inferd.inference.registry import Registry
 from inferd.inference.request import Request, Tensors
 from inferd.inference.rollout import Decision, Place, Rollout, Side, Stage
+from inferd.inference.rollout_copies import BLAMED, COPY, Copies, number_in
 from inferd.inference.version import ModelVersion
 from inferd.runtime.signature import Signature
 from inferd.telemetry.rollouts import CopyStatistics
@@ -37,15 +28,10 @@ log = logging.getLogger(__name__)
 
 UNIT = "x-unit"
 """Request metadata: who or what an answer is for. It gets the same version every time."""
-COPY = "shadow"
-"""The method of a call that nobody made: it is a copy."""
-INCOMPARABLE = 1e9
-"""The difference of answers that are no numbers, or not as many."""
-_BLAMED = (ModelFailed, CircuitOpen, TimedOut)
-"""What a version is to blame for. Refusals, deadlines and callers' mistakes say nothing of it."""
-
 Keep = Callable[[Sequence[Decision]], Awaitable[bool]]
 """Has decisions outlast a restart, and returns whether they do."""
+Copied = Callable[[Sequence[Request], Tensors, float], None]
+"""Hears of a call that was answered, what was said, and how many seconds it took."""
 
 
 class Rollouts:
@@ -60,14 +46,12 @@ class Rollouts:
         keep: Keep,
         clock: Clock,
         wall_clock: Clock,
-        random: Random | None = None,
     ) -> None:
         """`place` makes places of keys out of a salt; `decided` is what was kept before."""
         self._settings = settings
         self._keep = keep
         self._clock = clock
         self._wall_clock = wall_clock
-        self._random = random or Random()
         self._registry: Registry
         #: None: no more copies are made.
         self._tasks: asyncio.TaskGroup | None = None
@@ -78,6 +62,10 @@ class Rollouts:
             for name, each in settings.models.items()
         }
         self.copies = {name: CopyStatistics() for name in self.rollouts}
+        self._senders = {
+            name: Copies(each, self.copies[name], clock=clock, random=Random())
+            for name, each in self.rollouts.items()
+        }
         for decision in decided:
             there = self.rollouts.get(decision.model)
             if there is not None and there.holds(decision):
@@ -138,8 +126,11 @@ class Rollouts:
         while True:
             await asyncio.sleep(self._settings.look_s)
             for each in self.rollouts.values():
-                if why := each.harm(self._clock()):
-                    await self._decided(each, Stage.ROLLED_BACK, why)
+                try:
+                    if why := each.harm(self._clock()):
+                        await self._decided(each, Stage.ROLLED_BACK, why)
+                except Exception:  # a bug of ours is no reason to stop serving
+                    log.exception("looking at the canary of %s", each.model)
 
     async def _decided(self, it: Rollout, stage: Stage, why: str) -> bool:
         it.decide(stage, why, round(self._wall_clock() * 1e6))
@@ -153,8 +144,7 @@ class Rollouts:
     def _attach(self) -> None:
         """Have the versions that serve now tell us of their calls."""
         for it in self.rollouts.values():
-            there = it.settings.stable, it.settings.canary
-            stable, canary = (self._registry.find(it.model, str(number)) for number in there)
+            stable, canary = self._pair(it)
             if it.stage is not Stage.RUNNING:
                 for each in (stable, canary):
                     if each is not None:
@@ -163,97 +153,44 @@ class Rollouts:
             if stable is not None and canary is not None:
                 it.problem = unlike(stable.signature, canary.signature)
             if stable is not None and stable.watcher is None:
-                stable.watcher = _Watching(it.stable, self._clock, partial(self._copy, it))
+                stable.watcher = _Watching(it, self._clock, partial(self._copied, it))
             if canary is not None and canary.watcher is None:
-                canary.watcher = _Watching(it.canary, self._clock)
+                canary.watcher = _Watching(it, self._clock)
 
-    # -- copies ----------------------------------------------------------------------
+    def _copied(
+        self, it: Rollout, requests: Sequence[Request], said: Tensors, took_s: float
+    ) -> None:
+        if self._tasks is not None:
+            self._senders[it.model].send(self._tasks, self._pair(it), requests, said, took_s)
 
-    def _copy(self, it: Rollout, requests: Sequence[Request], said: Tensors, took_s: float) -> None:
-        """Send a copy of a call to the canary, perhaps. Its caller has their answer by then."""
-        if self._tasks is None or not it.copies(self._random.random()):
-            return
-        stable, canary = (
-            self._registry.find(it.model, str(number))
-            for number in (it.settings.stable, it.settings.canary)
-        )
-        copies, settings = self.copies[it.model], it.settings.shadow
-        counted = copies.outcomes
-        if stable is None or canary is None:
-            counted["not ready"] += 1
-            return
-        if len(requests) > 1 or _bytes(requests[0].inputs) > settings.max_bytes:
-            counted["too large"] += 1
-            return
-        waiting = stable.statistics.queue_depth() + canary.statistics.queue_depth()
-        if waiting or copies.under_way >= settings.most:
-            counted["busy"] += 1
-            return
-        # What it was asked may be in memory that others write to once they have their answer.
-        inputs = {name: array.copy() for name, array in requests[0].inputs.items()}
-        copies.under_way += 1
-        original = _Original(inputs, requests[0].rows, requests[0].outputs, said, took_s)
-        self._tasks.create_task(self._ask(it, canary, original), name=f"copy for {it.model}")
-
-    async def _ask(self, it: Rollout, canary: ModelVersion, original: "_Original") -> None:
-        counted, now = self.copies[it.model], self._clock()
-        deadline = Deadline.after(it.settings.shadow.timeout_ms / 1000, now=now)
-        metadata = {CRITICALITY: Criticality.SHEDDABLE.value}
-        call = Call(COPY, arrived=now, deadline=deadline, metadata=metadata)
-        try:
-            other = await canary.infer(
-                original.inputs, rows=original.rows, outputs=original.outputs, call=call
-            )
-        except _BLAMED:
-            counted.outcomes["failed"] += 1
-            it.canary.failed_at(self._clock())
-        except InferdError as error:
-            counted.outcomes[error.reason.lower()] += 1
-        except Exception:  # nobody waits for it, and everybody else is to go on
-            log.exception("a copy for version %s of %s", canary.version, it.model)
-        else:
-            done = self._clock()
-            counted.outcomes["answered"] += 1
-            counted.difference.observe(difference(original.said, other))
-            counted.slower_s.observe(done - now - original.took_s)
-            it.canary.answered(None, number_in(other), done)
-        finally:
-            counted.under_way -= 1
-
-
-class _Original(NamedTuple):
-    """A call that was answered, to be made again."""
-
-    inputs: Tensors
-    rows: int
-    outputs: tuple[str, ...]
-    said: Tensors
-    took_s: float
+    def _pair(self, it: Rollout) -> Sequence[ModelVersion | None]:
+        """Return the stable version and the canary, as far as they are ready."""
+        there = it.settings.stable, it.settings.canary
+        return [self._registry.find(it.model, str(number)) for number in there]
 
 
 class _Watching:
-    """Hears of the calls of one version."""
+    """Hears of the calls of one version: of the canary, unless there is who makes copies."""
 
-    def __init__(
-        self,
-        side: Side,
-        clock: Clock,
-        copy: Callable[[Sequence[Request], Tensors, float], None] | None = None,
-    ) -> None:
-        self._side = side
+    def __init__(self, rollout: Rollout, clock: Clock, copied: Copied | None = None) -> None:
+        self._rollout = rollout
         self._clock = clock
-        self._copy = copy
+        self._copied = copied
+
+    @property
+    def _side(self) -> Side:
+        return self._rollout.canary if self._copied is None else self._rollout.stable
 
     def answered(self, call: Call, requests: Sequence[Request], said: Tensors, now: float) -> None:
         if call.method == COPY:
             return
         took_s = now - requests[0].arrived
         self._side.answered(took_s, number_in(said), now)
-        if self._copy is not None:
-            self._copy(requests, said, took_s)
+        if self._copied is not None:
+            self._copied(requests, said, took_s)
 
     def failed(self, call: Call, error: BaseException) -> None:
-        if call.method != COPY and isinstance(error, _BLAMED):
+        if call.method != COPY and isinstance(error, BLAMED):
             self._side.failed_at(self._clock())
 
 
@@ -266,37 +203,6 @@ def unlike(stable: Signature, canary: Signature) -> str:
     return f"it has no output {missing[0]}" if missing else ""
 
 
-def number_in(said: Tensors) -> float | None:
-    """Return a number that stands for an answer: the first there is, fractions before others."""
-    numbers = [each for each in said.values() if each.size and each.dtype.kind in "fiub"]
-    numbers.sort(key=lambda each: each.dtype.kind != "f")
-    if not numbers:
-        return None
-    value = float(numbers[0].flat[0])
-    return value if np.isfinite(value) else None
-
-
-def difference(said: Tensors, other: Tensors) -> float:
-    """Return the largest difference of any number; of what is no number, 1 where it differs."""
-    found = 0.0
-    for name, array in said.items():
-        there = other.get(name)
-        if there is None or there.shape != array.shape:
-            return INCOMPARABLE
-        if not array.size:
-            continue
-        if array.dtype.kind in "fiub" and there.dtype.kind in "fiub":
-            other_than = array != there
-            if other_than.any():
-                apart = np.abs(
-                    array[other_than].astype(np.float64) - there[other_than].astype(np.float64)
-                ).max()
-                found = max(found, INCOMPARABLE if math.isnan(apart) else float(apart))
-        elif not np.array_equal(array, there):
-            found = max(found, 1.0)
-    return min(found, INCOMPARABLE)
-
-
 def _key(by: str, call: Call) -> str:
     """Return what decides who gets what: as long as a call lasts, it is the same."""
     said = call.metadata.get(by) if by in (UNIT, CLIENT_ID) else None
@@ -305,7 +211,3 @@ def _key(by: str, call: Call) -> str:
 
 def _inputs(signature: Signature) -> set[tuple[object, ...]]:
     return {(each.name, each.datatype.name, each.shape) for each in signature.inputs}
-
-
-def _bytes(inputs: Tensors) -> int:
-    return sum(each.nbytes for each in inputs.values())

@@ -215,9 +215,10 @@ class ModelVersion:
         last = requests[-1]
         self.breaker.settle(permit, Outcome.SUCCESS, last.run_ended - last.run_began, now)
         self._record(requests, rows, call, now)
+        result = with_bytes(result) if self._text_out else result
         if self.watcher is not None:
             self.watcher.answered(call, requests, result, now)
-        return with_bytes(result) if self._text_out else result
+        return result
 
     async def drain(self) -> None:
         """Let the requests in flight finish, then give the threads back."""
