@@ -244,7 +244,7 @@ class Serving:
         """Return one list, cached or made."""
         tuning = self._tunable.of(parameters)
         task = self._task(wish, profile, tuning)
-        key = self._key(task)
+        key = self._key(task, answer.call)
         begun = self._clock()
         usable = profile.known and not (wish.skip_cache or wish.debug)
         if usable and (there := self._cache.get(key, begun)) is not None:
@@ -255,7 +255,7 @@ class Serving:
         self._observe(work)
         return work.listed, work.listed.made
 
-    def _key(self, task: Task) -> Key:
+    def _key(self, task: Task, call: Call) -> Key:
         wish = task.wish
         return Key(
             user_id=wish.user_id,
@@ -264,7 +264,7 @@ class Serving:
             wanted=(wish.filters, wish.include_seen),
             length=wish.count,
             tuning=task.tuning,
-            models=self._engine.versions,
+            models=self._engine.versions(call),
             epoch=task.epoch,
         )
 
