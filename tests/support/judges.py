@@ -102,7 +102,7 @@ class Models:
     def __init__(self, models: Mapping[str, Model]) -> None:
         self._models = models
 
-    def find(self, name: str, version: str = "") -> Model | None:
+    def find(self, name: str, version: str = "", call: Call | None = None) -> Model | None:
         return self._models.get(name)
 
     async def run(

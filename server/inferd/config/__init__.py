@@ -16,6 +16,7 @@ from inferd.config.features import Features
 from inferd.config.fraud_service import Fraud
 from inferd.config.recommendation import Recommendation
 from inferd.config.resilience import Resilience
+from inferd.config.rollouts import Rollouts
 from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
 from inferd.config.stream import Stream
 
@@ -281,6 +282,7 @@ class Config(Section):
     features: Features = Features()
     fraud: Fraud = Fraud()
     experiments: Experiments = Experiments()
+    rollouts: Rollouts = Rollouts()
     recommendation: Recommendation = Recommendation()
     stream: Stream = Stream()
     redis: Redis = Redis()
