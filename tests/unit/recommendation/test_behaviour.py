@@ -133,6 +133,18 @@ def test_only_so_many_sessions_are_remembered() -> None:
     assert together(behaviour, "c", "y", NOW)[0] > 0
 
 
+def test_what_nobody_knows_is_known_once_somebody_does_something_with_it() -> None:
+    behaviour = nobody_did_anything()
+    table = filled([item("a"), item("b")]).table
+    rows = np.arange(2)
+    assert behaviour.slots_of(table, rows).tolist() == [0, 0]
+    assert behaviour.slots_of(table, rows).tolist() == [0, 0]
+    behaviour.record("u", "b", Act.VIEW, NOW)
+    assert behaviour.slots_of(table, rows).tolist() == [0, 1]
+    behaviour.record("u", "a", Act.VIEW, NOW)
+    assert behaviour.slots_of(table, rows).tolist() == [2, 1]
+
+
 def test_when_there_is_no_room_the_least_is_forgotten() -> None:
     behaviour = Behaviour(Settings(), max_items=10)
     visits(behaviour, *["ab"] * 20)

@@ -36,7 +36,7 @@ class Ranker(Section):
     their ends it is flat. Empty: it is right as it is."""
     weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
     """Its share, compared with the others'."""
-    timeout_ms: Positive = 20.0
+    timeout_ms: Positive = 40.0
     """How long it may take. Later is as good as failed."""
     missing: float = 0.0
     """What it is told where nothing is known. `.nan`, if it was trained so."""

@@ -19,5 +19,5 @@ class UserVectors(Section):
     """A number or a label. Empty: the highest."""
     output: str = "vector"
     """Its output, float32 of as many elements as `catalogue.dimensions`."""
-    timeout_ms: Positive = 10.0
+    timeout_ms: Positive = 30.0
     """How long it may take. Later is as good as failed."""

@@ -30,6 +30,8 @@ ACTS: Final = len(Act)
 """Columns of counts: of `Act(1)`, `Act(2)`, ..."""
 #: What it says of two items that somebody had to do with both.
 _PULL: Final = {Act.VIEW: 1.0, Act.CLICK: 1.0, Act.CART: 2.0, Act.PURCHASE: 3.0}
+#: What a table remembers of a row of which nobody did anything.
+NO_SLOT: Final = -1
 #: Slots in one piece of a snapshot.
 _PIECE: Final = 2048
 _FORGOTTEN: Final = 0.25
@@ -95,17 +97,28 @@ class Behaviour:
         return np.fromiter((self._slots.get(id, 0) for id in ids), np.int64)
 
     def slots_of(self, table: Table, rows: Ints) -> Ints:
-        """Return the slots of rows, int64 [k]. The table remembers those that there are."""
-        if table.slots_of is not self.numbering:
-            table.slots.fill(0)
-            table.slots_of = self.numbering
+        """Return the slots of rows, int64 [k]. The table remembers them, and who has none."""
+        self._tell(table)
         found = table.slots[rows]
         missing = np.flatnonzero(found == 0)
         if len(missing):
-            ids = table.ids
-            found[missing] = self.slots(ids[row] for row in rows[missing].tolist())
-            table.slots[rows] = found
-        return found
+            these, ids = rows[missing], table.ids
+            slots = self.slots(ids[row] for row in these.tolist())
+            table.slots[these] = np.where(slots > 0, slots, NO_SLOT)
+            found[missing] = slots
+        return np.maximum(found, 0)
+
+    def _tell(self, table: Table) -> None:
+        """Have a table know of the slots that there are since it was asked about last."""
+        if table.slots_of is not self.numbering:
+            table.slots.fill(0)
+            table.slots_of = self.numbering
+        else:
+            for slot in range(table.slots_until, len(self)):
+                row = table.row(self.ids[slot])
+                if row is not None:
+                    table.slots[row] = slot
+        table.slots_until = len(self)
 
     def counts(self, slots: Ints, half_life: str, now_us: int) -> Floats:
         """Return how often what was done, float32 [k, acts], by a half-life of `HALF_LIVES`."""

@@ -56,10 +56,11 @@ class Table:
             for name in ("category", "brand", "merchant", "currency")
         }
         self._tags = np.zeros((capacity, 0), np.int32)
-        #: Int64 [capacity]: what `Behaviour.slots_of` found; 0: nothing yet. It is not ours.
+        #: Int64 [capacity]: what `Behaviour.slots_of` found; 0: it did not look. It is not ours.
         self.slots = np.zeros(capacity, np.int64)
-        #: Which numbering of slots that is of.
+        #: Which numbering of slots that is of, and up to which slot.
         self.slots_of: object = None
+        self.slots_until = 0
 
     @property
     def dimensions(self) -> int:

@@ -1,0 +1,1 @@
+"""Recommendations as they are usually written: see `__main__`."""
