@@ -115,3 +115,9 @@ def test_an_attribute_that_no_item_has_is_refused_with_what_it_may_have_meant(
     Filter("attributes.colour", AnyOf(("x",))).check_known(table)
     with pytest.raises(InvalidRequest, match=r"did you mean attributes\.colour"):
         Filter("attributes.color", AnyOf(("x",))).check_known(table, "f")
+
+
+def test_a_flag_is_no_number_though_python_takes_it_for_one() -> None:
+    assert AnyOf((True,)) != AnyOf((1.0,))
+    assert AnyOf((1.0,)) == AnyOf((1.0,))
+    assert len({AnyOf((False,)), AnyOf((0.0,)), AnyOf((0.0,))}) == 2

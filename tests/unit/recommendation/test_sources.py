@@ -92,6 +92,21 @@ def test_nothing_deleted_is_in_demand_even_before_it_is_found_out_again() -> Non
         assert "a" not in ids(catalogue.table, source.find(asked, 5))
 
 
+def test_what_is_replaced_is_in_demand_as_before_and_what_is_deleted_then_is_not() -> None:
+    behaviour, catalogue = nobody_did_anything(), shop()
+    clicked(behaviour, {"a": 3, "b": 2, "c": 1})
+    of_all, of_home = wanted(catalogue.table), {"trending_category": "home"}
+    source = trending(behaviour)
+    assert ids(catalogue.table, source.find(of_all, 5)) == ["a", "b", "c"]
+    asked = wanted(catalogue.table, context=of_home)
+    assert ids(catalogue.table, source.find(asked, 5)) == ["a", "b"]
+    dearer = [item(id, category="home", price_minor=5) for id in "ab"]
+    catalogue.upsert(dearer, np.zeros((2, 2), np.float32), NOW)
+    catalogue.delete(["b"])
+    assert ids(catalogue.table, source.find(of_all, 5)) == ["a", "c"]
+    assert ids(catalogue.table, source.find(asked, 5)) == ["a"]
+
+
 def test_every_source_finds_only_what_is_eligible() -> None:
     behaviour, catalogue = nobody_did_anything(), shop()
     for name in "bcd":

@@ -79,6 +79,10 @@ def test_what_is_wrong_in_a_request_within_a_request_is_named_by_its_path() -> N
             pb.GetRecommendationsRequest(), filled([item("a")]).table, BOUNDS, under="request."
         )
     assert [each.field for each in refused.value.violations] == ["request.user_id"]
+    strange = pb.GetRecommendationsRequest(user_id="u", filters=[pb.ItemFilter(field="colour")])
+    with pytest.raises(InvalidRequest) as refused:
+        wishes.recommendations(strange, filled([item("a")]).table, BOUNDS, under="request.")
+    assert [each.field for each in refused.value.violations] == ["request.filters[0]"]
 
 
 def test_an_item_is_not_like_itself() -> None:
@@ -92,7 +96,10 @@ def test_trends_are_of_a_category_or_of_all() -> None:
     table = filled([item("a")]).table
     of_home = wishes.trending(pb.GetTrendingRequest(category="home"), table, BOUNDS)
     assert of_home.context.said() == {"category": "home"}
-    assert wishes.trending(pb.GetTrendingRequest(), table, BOUNDS).context.said() == {}
+    assert of_home.filters == (Filter("category", AnyOf(("home",))),)
+    of_all = wishes.trending(pb.GetTrendingRequest(), table, BOUNDS)
+    assert of_all.context.said() == {}
+    assert not of_all.filters
 
 
 def test_items_that_are_asked_about_are_asked_about_once_and_not_too_many() -> None:

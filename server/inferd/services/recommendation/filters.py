@@ -6,7 +6,7 @@ have fulfils no condition, and so fulfils every negated one.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -42,6 +42,11 @@ class AnyOf:
     """The field is one of these; of `tags`, one of them is."""
 
     values: tuple[Value, ...]
+    #: Python takes true for 1, and who asks for the one is not to get what was made for the other.
+    kinds: tuple[type, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", tuple(map(type, self.values)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,19 @@ def item_message(item: Item) -> pb.Item:
     )
 
 
-def filters_of(messages: Sequence[pb.ItemFilter], table: Table) -> tuple[Filter, ...]:
-    """Return a request's filters. Raises `InvalidRequest` naming what is wrong."""
+def filters_of(
+    messages: Sequence[pb.ItemFilter], table: Table, under: str = ""
+) -> tuple[Filter, ...]:
+    """Return a request's filters. Raises `InvalidRequest` naming what is wrong.
+
+    `under` is where the request is, such as `request.`.
+    """
     if len(messages) > MAX_FILTERS:
         text = f"there are at most {MAX_FILTERS} filters, not {len(messages)}"
-        raise InvalidRequest(text, field="filters")
+        raise InvalidRequest(text, field=f"{under}filters")
     return tuple(
-        _filter(message, f"filters[{number}]", table) for number, message in enumerate(messages)
+        _filter(message, f"{under}filters[{number}]", table)
+        for number, message in enumerate(messages)
     )
 
 

@@ -52,6 +52,7 @@ class Demand:
         self._refresh(wanted)
         eligible = wanted.eligible
         if self._is_all or eligible is None or np.count_nonzero(eligible) > _TOP:
+            self._top = _where_they_are(self._top, wanted.table)
             return _those(self._top, wanted, count)
         return self._among(wanted.table, np.flatnonzero(wanted.all()), count)
 
@@ -62,7 +63,8 @@ class Demand:
         if found is None:
             table = wanted.table
             rows = np.flatnonzero(table.alive & (table.category == category))
-            found = self._of[category] = self._among(table, rows, _TOP)
+            found = self._among(table, rows, _TOP)
+        found = self._of[category] = _where_they_are(found, wanted.table)
         return _those(found, wanted, count)
 
     def _refresh(self, wanted: Wanted) -> None:
@@ -170,6 +172,17 @@ class Popular:
             np.concatenate((found.rows, newest)),
             np.concatenate((found.scores, np.zeros(len(newest), np.float32))),
         )
+
+
+def _where_they_are(found: Found, table: Table) -> Found:
+    """Return the same items in the rows that they have now: what is replaced gets another."""
+    gone = ~table.alive[found.rows]
+    if not gone.any():
+        return found
+    rows = found.rows.copy()
+    rows[gone] = table.rows(table.ids[row] for row in found.rows[gone].tolist())
+    there = rows >= 0
+    return Found(rows[there], found.scores[there])
 
 
 def _those(found: Found, wanted: Wanted, count: int) -> Found:

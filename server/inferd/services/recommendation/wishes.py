@@ -65,7 +65,7 @@ def recommendations(
     return Wish(
         user_id=message.user_id,
         count=message.count or DEFAULT_COUNT,
-        filters=filters_of(message.filters, table),
+        filters=filters_of(message.filters, table, under),
         context=Context(
             session_id=context.session_id,
             page=context.page,
@@ -106,7 +106,7 @@ def trending(message: pb.GetTrendingRequest, table: Table, bounds: Bounds) -> Wi
     _check(wrong, message.count, message.request_id, bounds)
     return Wish(
         count=message.count or DEFAULT_COUNT,
-        filters=filters_of(message.filters, table),
+        filters=(*filters_of(message.filters, table), *_of(message.category)),
         context=Context(category=message.category),
         request_id=message.request_id or new_id(),
         debug=message.debug,
@@ -127,6 +127,11 @@ def new_id() -> str:
 
 def _but(item_id: str) -> Filter:
     return Filter("id", AnyOf((item_id,)), negate=True)
+
+
+def _of(category: str) -> Iterator[Filter]:
+    if category:
+        yield Filter("category", AnyOf((category,)))
 
 
 def _check(
