@@ -83,6 +83,37 @@ async def test_a_change_that_was_cut_off_is_no_change(tmp_path: Path, left: int)
     third.killed()
 
 
+async def test_zeros_that_a_crash_leaves_are_no_change(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    await server.put(item("a"))
+    server.killed()
+    with (tmp_path / "catalogue.000000000000.journal").open("ab") as file:
+        file.write(bytes(100))
+    again = Server(tmp_path)
+    assert again.ids == ["a"]
+    again.killed()
+
+
+async def test_a_journal_that_others_follow_is_whole_or_refused(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    await server.put(item("a"))
+    server.files.begin()
+    await server.put(item("b"))
+    server.killed()
+    journal = tmp_path / "catalogue.000000000000.journal"
+    journal.write_bytes(journal.read_bytes()[:-1])
+    with pytest.raises(LoadFailed, match=journal.name):
+        Server(tmp_path)
+
+
+async def test_changes_before_a_restart_count_for_the_next_snapshot(tmp_path: Path) -> None:
+    for name in "abcd":
+        server = Server(tmp_path, changes=3)
+        await server.put(item(name))
+        await server.kept.close()
+    assert "catalogue.000000000001.snapshot" in there(tmp_path)
+
+
 async def test_a_snapshot_takes_the_place_of_all_changes_before(tmp_path: Path) -> None:
     server = Server(tmp_path, changes=3)
     for number in range(4):

@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 
 from prometheus_client.registry import Collector
 
 from inferd.app.experiments import Experiments
 from inferd.app.feature_parts import WALL_CLOCK, Features
 from inferd.app.settings import ConfigError
-from inferd.call import Call
 from inferd.config import Config
 from inferd.config.recommendation.catalogue import ItemVectors
-from inferd.deadline import NEVER, Clock
-from inferd.errors import InferdError, InvalidRequest, Unavailable
+from inferd.deadline import Clock
+from inferd.errors import InferdError, InvalidRequest
 from inferd.features.definitions import US
 from inferd.inference.models import Models
 from inferd.inference.repository.layout import scan
@@ -33,11 +31,10 @@ from inferd.services.recommendation.engine import Engine
 from inferd.services.recommendation.features import PairFeatures
 from inferd.services.recommendation.gathering import Gathering
 from inferd.services.recommendation.interactions import Interaction, Interactions
-from inferd.services.recommendation.items import Item
 from inferd.services.recommendation.keeping import KeptBehaviour, KeptCatalogue
 from inferd.services.recommendation.profile_reading import ProfileReading
 from inferd.services.recommendation.ranking import RankingRules
-from inferd.services.recommendation.seed import seed_items
+from inferd.services.recommendation.seeding import Seeding
 from inferd.services.recommendation.service import SERVICE, Parts
 from inferd.services.recommendation.service import Recommendations as Answers
 from inferd.services.recommendation.serving import SURFACE, Serving, Tested
@@ -48,11 +45,6 @@ from inferd.services.recommendation.wishes import Bounds
 from inferd.telemetry.recommendation import RecommendationMetrics
 
 log = logging.getLogger(__name__)
-
-SEEDED_AT_A_TIME = 200
-"""Items of the seed: what the content tower is asked at once."""
-AGAIN_S = 1.0
-"""After which it is tried again to have vectors made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,36 +141,21 @@ class RecommendationAssembly:
         return f"{tower.model}/{labels.get(tower.version, tower.version or highest)}"
 
     async def _fill(self, lacking: Sequence[str]) -> None:
-        """Take in the seed if there is nothing yet, and have vectors made for those without."""
-        settings = self._settings.catalogue
+        """Have all items that there are to be, and vectors of them, and open."""
         await self._served_at_last()
-        found = [item for id in lacking if (item := self._catalogue.get(id)) is not None]
-        items: Iterator[Item] = iter(found)
-        if settings.seed is not None and not len(self._catalogue):
-            items = seed_items(settings.seed, dimensions=settings.dimensions)
+        seeding = Seeding(
+            self._settings.catalogue, self._catalogue, self._stocking, clock=self._clock
+        )
         try:
-            while some := await asyncio.to_thread(list, islice(items, SEEDED_AT_A_TIME)):
-                await self._put(some)
+            await seeding.make_vectors(lacking)
+            await seeding.take_in()
         except (OSError, InferdError) as error:
-            log.error("recommendation.catalogue.seed: %s", error)  # noqa: TRY400 - it is no bug
+            log.error("recommendation.catalogue: %s", error)  # noqa: TRY400 - it is no bug
+        except Exception:  # there are items nevertheless, or can be sent
+            log.exception("unforeseen error while items were added")
         self._serving.rehearse()
         self._answers.open = True
         log.info("recommendations: %d items", len(self._catalogue))
-
-    async def _put(self, items: Sequence[Item]) -> None:
-        """Add items as soon as that can be done. Raises `Exhausted`."""
-        said = False
-        while True:
-            call = Call("seed", arrived=self._clock())
-            try:
-                await self._stocking.put(items, call, NEVER, now_us=0)
-            except Unavailable as error:
-                if not said:
-                    log.warning("items cannot be added yet: %s", error)
-                said = True
-                await asyncio.sleep(AGAIN_S)
-            else:
-                return
 
     async def _served_at_last(self) -> None:
         """Return when models are served."""

@@ -39,7 +39,7 @@ class Catalogue(Section):
     One server writes it."""
     seed: Path | None = None
     """A file of items, one JSON object a line, with the fields of `inferd.v1.Item`. It is read at
-    a start at which there are no items."""
+    a start at which there are no items, or at which not all of it has been taken in."""
     max_items: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Each takes about 1 KB, with a description of some 200 bytes."""
     dimensions: Annotated[int, Field(ge=1, le=4096)] = 32

@@ -1,7 +1,8 @@
 """Records in a file, one after the other, of which the last may be cut off.
 
-A record is its length and its CRC-32, four bytes each, and its bytes. What a crash leaves of a
-record that was being written has another length, or another sum, and is not read.
+A record is its length and its CRC-32, four bytes each, and its bytes, of which there are some. What
+a crash leaves of a record that was being written has another length, or another sum, or is nothing
+but zeros, and is not read.
 """
 
 import fcntl
@@ -28,7 +29,7 @@ def read(path: Path) -> Iterator[tuple[bytes, int]]:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             length, checksum = _HEAD.unpack(head)
             record = file.read(length)
-            if len(record) != length or crc32(record) != checksum:
+            if not length or len(record) != length or crc32(record) != checksum:
                 return
             at += _HEAD.size + length
             yield record, at

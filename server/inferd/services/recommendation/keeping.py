@@ -43,7 +43,7 @@ class KeptCatalogue:
         self._files = files
         self._snapshot_changes = snapshot_changes
         #: Since the last snapshot.
-        self._changes = 0
+        self._changes = 0 if files is None else files.changes
         self._closed = False
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()

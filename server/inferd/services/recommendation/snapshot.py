@@ -91,6 +91,8 @@ class CatalogueFiles:
         self._size = 0
         #: Whether there may be something behind them.
         self._untidy = False
+        #: Changes in journals that were loaded: what the next snapshot is to spare another start.
+        self.changes = 0
 
     def load(self, catalogue: Catalogue) -> list[str]:
         """Fill an empty catalogue, and go on with the journal.
@@ -161,12 +163,17 @@ class CatalogueFiles:
         first = max(numbers["snapshot"], default=0)
         if first in numbers["snapshot"]:
             self._load_snapshot(catalogue, self._path(first, "snapshot"), outdated)
-        for number in (each for each in numbers["journal"] if each >= first):
+        journals = [each for each in numbers["journal"] if each >= first]
+        for number in journals:
             self._size = 0
             path = self._path(number, "journal")
             for record, self._size in frames.read(path):
-                self._apply(catalogue, _decode(record), outdated)
+                change = _decode(record)
+                self.changes += len(change.rows) if isinstance(change, Put) else 1
+                self._apply(catalogue, change, outdated)
             if lost := path.stat().st_size - self._size:
+                if number != journals[-1]:  # it was whole when the next one was begun
+                    raise LoadFailed(f"{path} is damaged: its last {lost} bytes cannot be read")
                 log.warning("%s: its last %d bytes are no whole change", path, lost)
         self._open(max(first, *numbers["journal"], 0), self._size)
         self._remove_before(first)
@@ -244,6 +251,7 @@ class CatalogueFiles:
         """Have nothing behind the last whole change."""
         if self._untidy:
             os.ftruncate(self._journal, self._size)
+            os.fsync(self._journal)
             self._untidy = False
 
     def _remove_before(self, number: int) -> None:

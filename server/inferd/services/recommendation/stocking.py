@@ -121,14 +121,19 @@ class Stocking:
         )
 
     async def _vectors(self, items: Sequence[Item], call: Call, deadline: Deadline) -> Vectors:
-        """Return where items are, float32 [n, d]; zeros: nobody knows."""
+        """Return where items are, float32 [n, d]; zeros: nobody knows.
+
+        A vector that an item was kept with may be of other dimensions than there are now.
+        """
         vectors = np.zeros((len(items), self._settings.dimensions), np.float32)
-        asked = [place for place, item in enumerate(items) if item.vector is None]
+        asked = list[int]()
+        for place, item in enumerate(items):
+            if item.vector is not None and len(item.vector) == self._settings.dimensions:
+                vectors[place] = item.vector
+            else:
+                asked.append(place)
         if asked and self._ask is not None:
             vectors[asked] = await self._ask(call, deadline, [items[place] for place in asked])
-        for place, item in enumerate(items):
-            if item.vector is not None:
-                vectors[place] = item.vector
         return vectors
 
     def _ids(self, ids: Sequence[str]) -> list[str]:
