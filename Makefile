@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.serve ## Create .venv with what serving needs (EXTRA=gpu for CUDA)
@@ -39,6 +39,10 @@ shop: $(VENV)/.dev ## Train the models of the shop from its seed, and say whethe
 .PHONY: demo-fraud
 demo-fraud: $(VENV)/.dev ## Show fraud decisions on the shop's payments, and what happens without Redis
 	PYTHONPATH=examples $(BIN)/python -m shop.demo_fraud
+
+.PHONY: demo-recommendation
+demo-recommendation: $(VENV)/.dev ## Show what the shop's users are recommended, and what happens without Redis
+	PYTHONPATH=examples $(BIN)/python -m shop.demo_recommendation
 
 .PHONY: test
 test: $(VENV)/.dev ## Run every test, with two workers (WORKERS=1: one after the other)

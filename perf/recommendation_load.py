@@ -51,7 +51,7 @@ WARM_UP_S = 0.5
 GUESSES = {"inferd": 120.0, "plain": 40.0}
 TOLERANCE = 0.08
 COMPARED = 300
-READY_S = 60.0
+READY_S = 180.0
 INDEXED = re.compile(r"vectors: (\d+) items are indexed")
 MOST_OF_THEM = 0.9
 

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -104,22 +104,27 @@ class Redis:
 
 
 @contextmanager
-def serving(directory: Path, redis: Redis) -> Iterator[str]:
-    """Run a server, and yield its address. Raises `RuntimeError` if it does not start."""
+def serving(
+    directory: Path, redis: Redis, config: Path, settings: Mapping[str, object]
+) -> Iterator[str]:
+    """Run a server, and yield its address. Raises `RuntimeError` if it does not start.
+
+    `settings` go over the configuration, by their keys as the environment has them.
+    """
     log = directory / "server.log"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("INFERD_")}
-    environment |= {
-        "INFERD__SERVER__TRANSPORT": "grpcio",
-        "INFERD__REDIS__URL": f"unix://{redis.socket}",
-        "INFERD__FEATURES__STORE": "redis",
-        "INFERD__FRAUD__IDEMPOTENCY__STORE": "redis",
-        "INFERD__FRAUD__AUDIT__PATH": str(directory / "audit"),
+    settings = {
+        "SERVER__TRANSPORT": "grpcio",
+        "REDIS__URL": f"unix://{redis.socket}",
+        "FEATURES__STORE": "redis",
+        **settings,
     }
+    environment |= {f"INFERD__{key}": str(value) for key, value in settings.items()}
     ports = ("--port", "0", "--http-port", "0")
     command = [sys.executable, "-m", "shop.hurried", str(directory / "clock"), "serve"]
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [*command, "--config", str(CONFIG), *ports],
+            [*command, "--config", str(config), *ports],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -340,7 +345,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stack.callback(redis.kill)
         redis.start()
         clock = Hurried.made(directory / "clock", from_s=plot.from_us / S, speed=plot.speed)
-        with serving(directory, redis) as address, sinks.to_server(address) as server:
+        settings = {
+            "FRAUD__IDEMPOTENCY__STORE": "redis",
+            "FRAUD__AUDIT__PATH": directory / "audit",
+        }
+        with (
+            serving(directory, redis, CONFIG, settings) as address,
+            sinks.to_server(address) as server,
+        ):
             print(f"{address} hears {len(plot.before)} payments, logins and outcomes", flush=True)
             for number in range(0, len(plot.before), BATCH):
                 server.send(plot.before[number : number + BATCH])
