@@ -432,6 +432,42 @@ def test_metrics_say_what_lists_were_made_of(
         assert each in page, each
 
 
+def test_a_list_is_as_long_as_was_asked_for_however_little_sources_find(
+    stack: ExitStack, tmp_path: Path, models: Path
+) -> None:
+    few = {name: {"quota": 3} for name in ("trending", "new", "popular")}
+    server, shop = a_server(stack, tmp_path / "server", models, sources=few)
+    shop.upsert(items())
+    assert {*shop.record(*(did("u", f"nowhere {number}") for number in range(5)))} == {"ADDED"}
+    met(shop, "known", 0, 3)
+
+    answer = shop.recommend("nobody", count=50)
+    assert (made(answer), len(answer.items)) == ("COLD_START", 50)
+    assert len(ids(shop.recommend("known", count=ITEMS))) == ITEMS
+    acme = shop.recommend("nobody", count=ITEMS, filters=[of("brand", "acme")])
+    assert len(acme.items) == ITEMS // len(BRANDS)
+    # Nobody has to be told what is in demand of what there is not.
+    assert "inferd_recommendation_behaviour_items 2\n" in server.get("/metrics")
+
+
+def test_a_flag_and_a_number_are_not_kept_for_each_other(shop: Shop) -> None:
+    both = [an_item(970, id="flag", brand="zeta"), an_item(971, id="number", brand="zeta")]
+    both[0].attributes["mark"].flag = True
+    both[1].attributes["mark"].number = 1
+    shop.upsert(both)
+    for value, id in ((pb.FilterValue(flag=True), "flag"), (pb.FilterValue(number=1), "number")):
+        asked = [pb.ItemFilter(field="attributes.mark", equals=value)]
+        assert ids(shop.recommend("marked", filters=asked)) == [id]
+    shop.delete("flag", "number")
+
+
+def test_a_category_without_demand_has_no_trends_of_others(shop: Shop) -> None:
+    shop.upsert([an_item(980, id="lonely", category="gloves")])
+    assert ids(shop.trending(category="gloves")) == ["lonely"]
+    assert ids(shop.trending(category="there is none")) == []
+    shop.delete("lonely")
+
+
 def test_what_does_not_go_together_is_told_before_anything_is_served(
     tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -282,11 +282,12 @@ class RecommendationAssembly:
         return Answers(Parts(self._serving, self._interactions, self._stocking))
 
     def _learn(self, it: Interaction) -> None:
-        """Have it count for what everybody gets."""
-        self._behaviour.record(it.user_id, it.item_id, it.act, it.time_us)
-        row = self._catalogue.table.row(it.item_id)
-        category = 0 if row is None else int(self._catalogue.table.category[row])
-        self._cold.record(category, it.act, it.time_us, it.request_id)
+        """Have it count for what everybody gets, of which there are only items of the catalogue."""
+        table = self._catalogue.table
+        row = table.row(it.item_id)
+        if row is not None:
+            self._behaviour.record(it.user_id, it.item_id, it.act, it.time_us)
+            self._cold.record(int(table.category[row]), it.act, it.time_us, it.request_id)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inferd.services.recommendation.filters import AnyOf, Filter
-from inferd.services.recommendation.gathering import Gathering, eligible, lost, newest
+from inferd.services.recommendation.gathering import Gathering, eligible, lost, with_newest
 from inferd.services.recommendation.sources import Found, Wanted
 from support.recommendation import HOUR, NOW, filled, item, wanted
 
@@ -103,6 +103,19 @@ def test_where_no_source_finds_anything_the_newest_are_candidates() -> None:
     catalogue = filled([item("old")])
     catalogue.upsert([item("new")], np.zeros((1, 2), np.float32), NOW)
     table = catalogue.table
-    found = newest(table, table.alive, 5)
+    nothing = Gathering([], {}).gather(wanted(table), {})
+    found = with_newest(nothing, table, table.alive, 5)
     assert [table.ids[row] for row in found.rows.tolist()] == ["new", "old"]
     assert found.reasons == ["newest", "newest"]
+
+
+def test_where_sources_find_too_little_the_newest_others_are_behind_it() -> None:
+    table = TABLE
+    gathering = Gathering([Always("one", {5: 0.5, 1: 0.2})], {"one": 5})
+    found = gathering.gather(wanted(table), {})
+    mask = np.array([True, True, False, True, True, True])
+    more = with_newest(found, table, mask, 4)
+    assert more.rows.tolist() == [5, 1, 0, 3]
+    assert more.reasons == ["one", "one", "newest", "newest"]
+    assert with_newest(found, table, mask, 100).rows.tolist() == [5, 1, 0, 3, 4]
+    assert with_newest(found, table, mask, 1).rows.tolist() == [5, 1]

@@ -28,10 +28,17 @@ from inferd.services.recommendation import profile_reading
 from inferd.services.recommendation.asking import Outputs, Scorer, UserTower
 from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.cold_start import ColdStart, chance, new_places
-from inferd.services.recommendation.columns import Table
+from inferd.services.recommendation.columns import Ints, Table
 from inferd.services.recommendation.ensemble import Blend, Ensemble, fused
 from inferd.services.recommendation.features import PairFeatures
-from inferd.services.recommendation.gathering import Gathered, Gathering, eligible, lost, newest
+from inferd.services.recommendation.gathering import (
+    NEWEST,
+    Gathered,
+    Gathering,
+    eligible,
+    lost,
+    with_newest,
+)
 from inferd.services.recommendation.items import Vectors
 from inferd.services.recommendation.making import (
     NOTHING_LISTED,
@@ -60,7 +67,7 @@ REASONS: Final = {
 POPULARITY: Final = np.array([0.0, 1.0, 1.0, 2.0, 3.0, 0.0], np.float32)
 """What acts say of how popular an item is, in the order of `Act`."""
 FEWEST: Final = 200
-"""Items that are candidates where no source finds any."""
+"""Items that are candidates where sources find too few."""
 
 _UNGUARDED = resilience.Limit(mode="off")
 
@@ -255,7 +262,12 @@ class Engine:
             eligible=mask,
         )
         gathered = self._gathering.gather(wanted, dict(task.tuning.quotas), only)
-        return gathered if len(gathered.rows) else newest(task.table, mask, FEWEST)
+        least = 1
+        if task.made is Made.COMPUTED:  # some of what the user did may not be shown again
+            least = task.wish.count + len(task.history)
+        if len(gathered.rows) >= least:
+            return gathered
+        return with_newest(gathered, task.table, mask, max(FEWEST, least))
 
     # -- scores ------------------------------------------------------------------------
 
@@ -348,7 +360,7 @@ class Engine:
         if work.blend is not None and work.blend.scores is not None:
             return work.blend.scores
         if task.only or not self._cold.is_new(task.profile):
-            return fused([it.rows for it in gathered.found.values()], gathered.rows)
+            return fused(_by_sources(gathered), gathered.rows)
         slots = self._behaviour.slots_of(task.table, gathered.rows)
         counts = self._behaviour.counts(slots, "7d", task.now_us)
         popularity = counts @ POPULARITY
@@ -428,11 +440,17 @@ class Engine:
             work.timings[stage] = self._clock() - began
 
 
+def _by_sources(gathered: Gathered) -> list[Ints]:
+    """Return what each source found; what is only the newest does not count beside it."""
+    found = [it.rows for name, it in gathered.found.items() if name != NEWEST]
+    return found if any(map(len, found)) else [gathered.rows]
+
+
 def _made(task: Task, gathered: Gathered) -> Made:
     """Return what the list is made of."""
     if task.made is not Made.COMPUTED:
         return task.made
-    if not task.profile.known or {*gathered.found} <= {*POPULAR_SOURCES}:
+    if not task.profile.known or {*gathered.found} <= {*POPULAR_SOURCES, NEWEST}:
         return Made.POPULAR
     return Made.COMPUTED if task.history else Made.COLD_START
 

@@ -19,7 +19,7 @@ from inferd.services.recommendation.sources import Found, Source, Wanted, best
 log = logging.getLogger(__name__)
 
 NEWEST: Final = "newest"
-"""What stands in where no source finds anything."""
+"""What stands in where sources find too little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +99,14 @@ class Gathering:
             log.error("unforeseen error in source %s", name, exc_info=error)
 
 
-def newest(table: Table, mask: Mask, count: int) -> Gathered:
-    """Return the newest of these rows, for want of anything better."""
-    rows = np.flatnonzero(mask)
-    return _together({NEWEST: best(rows, table.added_us[rows].astype(np.float32), count)}, [])
+def with_newest(gathered: Gathered, table: Table, mask: Mask, count: int) -> Gathered:
+    """Return candidates, and behind them the newest others of these rows, `count` in all."""
+    others = mask.copy()
+    others[gathered.rows] = False
+    rows = np.flatnonzero(others)
+    added = table.added_us[rows].astype(np.float32)
+    more = best(rows, added, max(0, count - len(gathered.rows)))
+    return _together({**gathered.found, NEWEST: more}, gathered.failed)
 
 
 def lost(table: Table, filters: Sequence[Filter], row: int, now_us: int) -> str:
