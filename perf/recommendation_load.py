@@ -14,6 +14,12 @@ A rate holds if every call is answered in time (100 ms), p99 is below 50 ms, and
 anything. Rounds take turns, one of each side; the highest rate that holds is searched by halving,
 and given up after two rounds that missed it. Then both are offered what the usual way can take. CPU
 is that of all processes of a side, Redis aside, per list.
+
+With `--searches 5 --seconds 3`, on two cores shared with others' work (load average 3 to 5): inferd
+80 a second, the usual way 12, 6.8 times as much; with OPENBLAS_NUM_THREADS=1, which keeps NumPy's
+products of the usual way on one thread (inferd does so by itself), 80 and 20, 4 times. A list takes
+6.2 to 7.6 ms of inferd's CPU, and 10 to 13 of the usual way's, or 21 to 42 with all threads. Of
+300 lists 90 % of the items are the same: an index does not find all of the nearest.
 """
 
 import argparse
