@@ -122,6 +122,7 @@ def test_similar_items_are_like_it_and_not_it(shop: Shop) -> None:
     assert made(answer) == "SIMILAR"
     assert "i005" not in ids(answer)
     assert sum(int(id[1:]) % len(CATEGORIES) == 2 for id in ids(answer)) > 6
+    assert answer.items[0].reason == "similar_to:i005"
     with pytest.raises(NotFound, match="there is no item"):
         shop.similar("nothing")
 
@@ -302,6 +303,19 @@ def test_an_arm_that_makes_lists_otherwise_has_lists_of_its_own(shop: Shop) -> N
         assert ("variety", arm) in {(it.experiment, it.arm) for it in answers[1].arms}
         lists.append(ids(answers[0]))
     assert lists[0] != lists[1]
+
+
+def test_two_rankings_are_shown_as_one_of_which_nothing_is_there_twice(shop: Shop) -> None:
+    met(shop, "judge", 0, 3, 7)
+    answer = shop.recommend("judge", count=30, context={"page": "contest"})
+
+    assert ("contest", "interleaved") in [(each.experiment, each.arm) for each in answer.arms]
+    assert (made(answer), len({*ids(answer)})) == ("COMPUTED", 30)
+    assert {*answer.models} == {f"{name}/1" for name in RANKERS}
+    again = shop.recommend("judge", count=30, context={"page": "contest"})
+    assert (made(again), {*again.models}) == ("CACHE", {*answer.models})
+    # Who picks first is drawn for each request.
+    assert len({*ids(answer)} & {*ids(again)}) > 20
 
 
 def test_no_user_gets_what_is_kept_for_another(shop: Shop) -> None:

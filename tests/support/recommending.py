@@ -96,6 +96,18 @@ EXPERIMENTS: Mapping[str, Any] = {
             "when": 'page == "cart"',
             "arms": [{"name": "same"}, {"name": "varied", "parameters": {"diversity": 0.9}}],
         },
+        {
+            "name": "contest",
+            "surface": "recommendation",
+            "state": "running",
+            "unit": "user_id",
+            "when": 'page == "contest"',
+            "interleaved": True,
+            "arms": [
+                {"name": "trees", "parameters": {f"weight_{NETWORK}": 0.0}},
+                {"name": "network", "parameters": {f"weight_{TREES}": 0.0}},
+            ],
+        },
     ]
 }
 

@@ -203,8 +203,8 @@ class Engine:
                 work, VECTOR, _or_none(answer, VECTOR, self._vector(answer, task))
             )
         work.gathered = await self._timed(work, CANDIDATES, self._candidates(answer, work))
-        for name in work.gathered.failed:
-            answer.degrade(Degradation(CANDIDATES, name, Internal.reason))
+        for each in _failed(work.gathered):
+            answer.degrade(each)
         if not (task.only or self._cold.is_new(task.profile)):
             await self._timed(work, "scoring", self._score(answer, work))
         work.ranking = await self._timed(work, RANKING, self._ranking(answer, work))
@@ -219,7 +219,7 @@ class Engine:
         work = Work(task, vector=near)
         work.gathered = self._gathered(work, task.only)
         work.ranking = self._rank(work, self._rules)
-        return self._listed(work, ())
+        return self._listed(work, _failed(work.gathered))
 
     # -- where the user is -------------------------------------------------------------
 
@@ -343,7 +343,7 @@ class Engine:
             table=task.table,
             rows=gathered.rows,
             scores=self._scores(work, gathered),
-            reasons=[REASONS.get(source, source) for source in gathered.reasons],
+            reasons=_reasons(task, gathered),
             now_us=task.now_us,
             history=task.profile.history,
             filters=wish.filters,
@@ -438,6 +438,18 @@ class Engine:
             return await doing
         finally:
             work.timings[stage] = self._clock() - began
+
+
+def _reasons(task: Task, gathered: Gathered) -> list[str]:
+    """Return why each candidate is one, as answers have it."""
+    said = dict(REASONS)
+    if task.made is Made.SIMILAR:
+        said["vectors"] = f"similar_to:{task.wish.context.item_id}"
+    return [said.get(source, source) for source in gathered.reasons]
+
+
+def _failed(gathered: Gathered) -> list[Degradation]:
+    return [Degradation(CANDIDATES, name, Internal.reason) for name in gathered.failed]
 
 
 def _by_sources(gathered: Gathered) -> list[Ints]:

@@ -26,6 +26,7 @@ from inferd.services.recommendation.cold_start import ColdStart, chance
 from inferd.services.recommendation.context import bucket
 from inferd.services.recommendation.engine import Engine, Task, Work
 from inferd.services.recommendation.interactions import Interaction
+from inferd.services.recommendation.items import Vectors
 from inferd.services.recommendation.making import NOTHING_LISTED, Listed, Made
 from inferd.services.recommendation.profile import Profile, anonymous
 from inferd.services.recommendation.tuning import UNTUNED, Tunable, Tuning
@@ -149,8 +150,7 @@ class Serving:
             if wish.user_id:
                 profile = await self._engine.profile(answer, wish.user_id)
             task = self._task(wish, profile, UNTUNED, only=SIMILAR_SOURCES, made=Made.SIMILAR)
-            listed = self._engine.directly(task, near=table.vectors[row])
-            return self._message(call, wish, listed, answer, made=listed.made)
+            return self._directly(answer, call, task, near=table.vectors[row])
 
     async def trending(self, request: pb.GetTrendingRequest, call: Call) -> pb.Recommendations:
         """Return what is in demand now. Raises `InferdError`."""
@@ -159,8 +159,7 @@ class Serving:
             task = self._task(
                 wish, anonymous(""), UNTUNED, only=TRENDING_SOURCES, made=Made.TRENDING
             )
-            listed = self._engine.directly(task)
-            return self._message(call, wish, listed, answer, made=listed.made)
+            return self._directly(answer, call, task)
 
     def rehearse(self) -> None:
         """Make a list for nobody: what is only done the first time makes no caller wait."""
@@ -182,6 +181,14 @@ class Serving:
             )
 
     # -- steps -------------------------------------------------------------------------
+
+    def _directly(
+        self, answer: Answer, call: Call, task: Task, near: Vectors | None = None
+    ) -> pb.Recommendations:
+        listed = self._engine.directly(task, near)
+        for each in listed.degradations:
+            answer.degrade(each)
+        return self._message(call, task.wish, listed, answer, made=listed.made)
 
     async def _profile(self, answer: Answer, wish: Wish) -> Profile:
         profile = await self._engine.profile(answer, wish.user_id)
@@ -236,6 +243,10 @@ class Serving:
                 contest.experiment, contest.unit, unit, wish.request_id, drawn.picks()
             )
         listed, made = next(iter(teams.values()))
+        for other, other_made in teams.values():
+            models = dict.fromkeys((*listed.models, *other.models))
+            listed = listed._replace(models=tuple(models), epoch=max(listed.epoch, other.epoch))
+            made = other_made if made is Made.CACHE else made
         return listed._replace(entries=tuple(entries[id] for id in drawn.items)), made
 
     async def _one(
