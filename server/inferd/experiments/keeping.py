@@ -29,10 +29,15 @@ class Keeper:
         self._path = path
         self._stops_path = stops_path
         self._now_us = now_us
-        self._writing = asyncio.Lock()  # one write at a time, so that the last is the newest
+        #: One at a time of each, so that the last is the newest.
+        self._reading, self._writing = asyncio.Lock(), asyncio.Lock()
 
     async def reload(self, *, check_only: bool = False) -> Reloaded:
         """Read the file again. Raises `Refused`; then what was in force still is."""
+        async with self._reading:
+            return await self._reload(check_only=check_only)
+
+    async def _reload(self, *, check_only: bool) -> Reloaded:
         try:
             text = await asyncio.to_thread(text_of, self._path)
             definitions = await asyncio.to_thread(self.experiments.checked, text)
@@ -66,8 +71,8 @@ class Keeper:
         return True
 
     async def follow(self, poll_s: float) -> None:
-        """Reload whenever the file has changed, for ever."""
-        seen = await asyncio.to_thread(_stamp, self._path)
+        """Reload whenever the file has changed, for ever; and once: it may have while we began."""
+        seen: tuple[int, int, int] | None = None
         while True:
             await asyncio.sleep(poll_s)
             now = await asyncio.to_thread(_stamp, self._path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from inferd.cache.journal.files import sync_directory
 from inferd.experiments.experiments import Stop
 
 _decode = msgspec.json.Decoder(list[Stop]).decode
@@ -44,3 +45,4 @@ def replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)
+    sync_directory(path.parent)

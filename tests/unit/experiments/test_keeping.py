@@ -1,13 +1,14 @@
 """Experiments follow their file, and what is stopped stays so; on real files and threads."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from inferd.config.reading import Refused
-from inferd.experiments import stops
+from inferd.experiments import keeping, stops
 from inferd.experiments.keeping import Keeper
 from support.experiments import experiment, in_force, text
 
@@ -60,6 +61,43 @@ def test_where_the_file_is_wrong_what_was_in_force_still_is(
 
     assert names(keeper) == ["mmr"]
     assert keeper.refused
+
+
+def test_of_two_readings_at_once_the_later_is_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = kept(tmp_path)
+    later = threading.Event()
+    readings = iter([text(experiment("early")), text(experiment("late"))])
+
+    def read(path: Path) -> str:
+        said = next(readings)
+        if "early" in said:
+            later.wait(0.1)  # it is read at once, and then takes its time
+        else:
+            later.set()
+        return said
+
+    monkeypatch.setattr(keeping, "text_of", read)
+
+    async def both() -> None:
+        await asyncio.gather(keeper.reload(), keeper.reload())
+
+    asyncio.run(both())
+
+    assert names(keeper) == ["late"]
+
+
+def test_what_changed_while_the_server_began_is_followed(tmp_path: Path) -> None:
+    keeper = kept(tmp_path)
+    (tmp_path / "experiments.yaml").write_text(text(experiment("other")))
+
+    async def followed() -> None:
+        following = asyncio.create_task(keeper.follow(0.005))
+        await until(lambda: names(keeper) == ["other"])
+        following.cancel()
+
+    asyncio.run(followed())
 
 
 def test_a_changed_file_is_followed_past_a_wrong_one(tmp_path: Path) -> None:
