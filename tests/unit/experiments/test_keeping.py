@@ -73,7 +73,8 @@ def test_of_two_readings_at_once_the_later_is_in_force(
     def read(path: Path) -> str:
         said = next(readings)
         if "early" in said:
-            later.wait(0.1)  # it is read at once, and then takes its time
+            later.wait(0.1)
+            threading.Event().wait(0.1)  # it was read before, and is ready after
         else:
             later.set()
         return said
