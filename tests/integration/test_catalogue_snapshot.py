@@ -284,9 +284,18 @@ async def test_behaviour_survives_a_restart(tmp_path: Path) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    KeptBehaviour(again, path, BehaviourSettings()).load()
-    assert again.ids == ["", "a"]
     assert there(path.parent) == ["behaviour"]
+    reading = KeptBehaviour(again, path, BehaviourSettings())
+    reading.load()
+    assert again.ids == ["", "a"]
+    with pytest.raises(OSError, match="behaviour is written by another process"):
+        KeptBehaviour(nobody_did_anything(), path, BehaviourSettings()).load()
+    ending = asyncio.create_task(reading.run())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    KeptBehaviour(nobody_did_anything(), path, BehaviourSettings()).load()
 
 
 async def test_a_snapshot_of_two_numberings_is_never_written(tmp_path: Path) -> None:

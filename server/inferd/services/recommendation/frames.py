@@ -42,7 +42,7 @@ def locked(path: Path) -> int:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(file)
-        text = f"{path.parent} is written by another process"
+        text = f"{path.with_suffix('')} is written by another process"
         raise OSError(error.errno, text) from error
     return file
 

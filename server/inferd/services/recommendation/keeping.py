@@ -10,6 +10,7 @@ a crash, which is seconds of what fades in days.
 
 import asyncio
 import logging
+import os
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -150,12 +151,16 @@ class KeptBehaviour:
     def __init__(self, behaviour: Behaviour, path: Path, settings: BehaviourSettings) -> None:
         """Keep it there."""
         self._behaviour, self._path, self._every_s = behaviour, path, settings.snapshot_s
+        self._lock: int | None = None
 
     def load(self) -> None:
-        """Know what was kept, if there is any. Blocks.
+        """Take the file, and know what was kept, if there is any. Blocks.
 
-        What cannot be read is left out, and gone when the next is written.
+        What cannot be read is left out, and gone when the next is written. Raises `OSError` where
+        there may be no file, or another process writes it.
         """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = frames.locked(self._path.with_name(f"{self._path.name}.lock"))
         try:
             self._behaviour.restore(record for record, _ in frames.read(self._path))
         except FileNotFoundError:
@@ -171,6 +176,8 @@ class KeptBehaviour:
                 await self.save()
         finally:
             await self.save()
+            if self._lock is not None:
+                os.close(self._lock)
 
     async def save(self) -> None:
         """Write all of it, a piece at a time."""
