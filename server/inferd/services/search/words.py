@@ -1,0 +1,28 @@
+"""How a text becomes words: the same for documents and for queries, or nothing is ever found.
+
+Small letters without accents, in runs of letters and digits. Whatever else there is separates them.
+Ligatures, full-width letters and the like are first made what they look like (NFKC), and letters
+that are no accented ones but are typed as if they were ("ø", "ł") become those.
+"""
+
+import re
+import unicodedata
+
+_RUN = re.compile(r"[^\W_]+")
+_PLAIN = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe"}
+)
+
+
+def folded(text: str) -> str:
+    """Return a text in small letters without accents."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(each for each in apart if not unicodedata.combining(each))
+    return unicodedata.normalize("NFKC", bare).casefold().translate(_PLAIN)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in their order."""
+    return _RUN.findall(folded(text))
