@@ -125,7 +125,7 @@ class TextQuery:
     sort: tuple[Sort, ...] = ()
     facets: tuple[Facet, ...] = ()
     #: Documents that are not found: those a curation hides, or puts somewhere itself.
-    without: frozenset[str] = frozenset()
+    without: tuple[str, ...] = ()
     #: The first hit that is wanted, and how many from there.
     offset: int = 0
     window: int = 100

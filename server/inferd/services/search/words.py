@@ -2,15 +2,16 @@
 
 Small letters without accents, in runs of letters and digits. Whatever else there is separates them.
 Ligatures, full-width letters and the like are first made what they look like (NFKC), and letters
-that are no accented ones but are typed as if they were ("ø", "ł") become those.
+that are no accented ones but are typed as if they were ("ø", "ł") become those. A run that is
+longer than any word is cut.
 """
 
 import re
 import unicodedata
 
-_RUN = re.compile(r"[^\W_]+")
+_RUN = re.compile(r"[^\W_]{1,64}")
 _PLAIN = str.maketrans(
-    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe"}
+    dict(zip("øłđħ\u0131", "oldhi", strict=True)) | {"æ": "ae", "œ": "oe"},
 )
 
 
