@@ -45,8 +45,9 @@ test: $(VENV)/.dev ## Run every test, with two workers (WORKERS=1: one after the
 	$(BIN)/pytest $(if $(filter-out 1,$(WORKERS)),-n $(WORKERS) --dist loadfile)
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Break everything on a machine with nothing else to do (10 minutes)
+chaos: $(VENV)/.dev ## Break everything on a machine with nothing else to do (18 minutes)
 	PYTHONPATH=tests:examples $(BIN)/python -m support.chaos --write
+	PYTHONPATH=tests:examples $(BIN)/python -m support.chaos.fraud --write
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers, generated code

@@ -39,7 +39,7 @@ class Payments:
         self._views = [
             AggregatedView(view, ahead_us=LIMITS.ahead_us)
             for view in definitions.views.values()
-            if view.kind == "aggregated" and view.declared.events in TOLD_OF
+            if view.kind == "aggregated" and TOLD_OF.intersection(view.declared.events or ())
         ]
         self._translator = Translator(definitions)
         events = list(_happened(World.generate(days=days)))
@@ -76,7 +76,7 @@ class Payments:
             fields["at_s"] = event.data["at_s"] + self._shift_us / US
         event_us = write.event_us + self._shift_us
         write = write._replace(event_us=event_us, fields=fields)
-        views = [each for each in self._views if each.view.declared.events == write.event.name]
+        views = [each for each in self._views if each.takes(write.event.name)]
         checked = checked_event(write, views, now_us=event_us, limits=LIMITS, field="")
         for share in checked.shares:
             if share.key not in self._states:

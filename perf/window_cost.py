@@ -2,7 +2,8 @@
 
     python perf/window_cost.py
 
-First each function alone over one hour, then a typical view: eight aggregates over three windows.
+First each function alone over one hour, then a typical view: eight aggregates over three windows,
+and lists of the newest texts.
 Times are medians of rounds, in microseconds of the thread's CPU time, so that they can be read on a
 busy machine, too. Sizes are of one entity after a million events within one hour: as a blob, and
 live, which is what `sys.getsizeof` says of every object that only this state has.
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from time import thread_time
 from types import FunctionType, MethodType
 
-from inferd.features.windows import Aggregate, Function, Plan, State
+from inferd.features.windows import Aggregate, Function, Newest, Plan, State
 
 S = 1_000_000
 MINUTE, HOUR, DAY = 60 * S, 3600 * S, 86_400 * S
@@ -149,6 +150,9 @@ def main() -> None:
     plan = Plan(TYPICAL)
     for events in (100, 20_000):
         report(f"typical view, {events} events", plan, filled(plan, events, DAY))
+    for count in (100, 1000):
+        plan = Plan([Newest(1, 90 * DAY, count)])
+        report(f"newest {count}, 20000 events", plan, filled(plan, 20_000, DAY))
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ def test_what_is_cached_is_computed_once(features: Features) -> None:
 def test_what_there_is_says_how_it_is_made(features: Features) -> None:
     answer = features.describe("spending")
     (view,), (event,) = answer.views, answer.events
-    assert (view.kind, view.events) == ("aggregated", "paid")
+    assert (view.kind, [*view.events]) == ("aggregated", ["paid"])
     assert [each.origin for each in view.features][:2] == ["count over 1h", "sum of amount over 1h"]
     first = event.fields[0]
     assert (first.name, first.type, first.required) == ("user", "int64", True)

@@ -372,10 +372,19 @@ def test_what_is_no_decision_and_nobodys_trail_is_told(bank: Bank) -> None:
     request = pb.BacktestRulesRequest(transactions=[pb.RecordedTransaction(decision=odd)])
     with pytest.raises(InvalidRequest, match=r"there is no decision 99"):
         bank.call("BacktestRules", request, pb.BacktestRulesResponse)
+    for rpc, asked, response in (
+        ("GetAssessment", pb.GetAssessmentRequest(), pb.Assessment),
+        ("ExplainAssessment", pb.ExplainAssessmentRequest(), pb.ExplainAssessmentResponse),
+    ):
+        with pytest.raises(InvalidRequest, match="transaction_id: it is required"):
+            bank.call(rpc, asked, response)
+    request = pb.BacktestRulesRequest(from_us=2, until_us=1)
+    with pytest.raises(InvalidRequest, match="from_us, 2, is after until_us, 1"):
+        bank.call("BacktestRules", request, pb.BacktestRulesResponse)
     for name in ("nobody", "../audit/inferd", "a\0b"):
-        asked = pb.VerifyAuditRequest(server=name)
+        verify = pb.VerifyAuditRequest(server=name)
         with pytest.raises(NotFound, match="there is no chain"):
-            bank.call("VerifyAudit", asked, pb.VerifyAuditResponse)
+            bank.call("VerifyAudit", verify, pb.VerifyAuditResponse)
 
 
 def test_ids_for_tests_say_what_is_decided(bank: Bank) -> None:
@@ -418,6 +427,18 @@ def test_decisions_on_record_are_the_same_again_unless_rules_are_others(
     assert main(replay) == 0
     assert "4 of 4 decisions are the same to the last bit" in capsys.readouterr().out
     rules = yaml.safe_load((directory / "rules.yaml").read_text())
+    rules["rules"].append({"id": "new", "when": "transaction.amount_minor < 0", "action": "REVIEW"})
+    (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
+    assert main(replay) == 0
+    said = capsys.readouterr().out
+    assert said == ("4 of 4 decisions are the same to the last bit, 4 of them under other rules\n")
+    assert main([*replay, "again 0"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "again 0: the same decision under other rules\n  it was decided by rules"
+    )
+    assert "  rule new was not there, and would be NO_HIT\n" in said
+    rules["rules"].pop()
     rules["rules"][3]["when"] = "transaction.amount_minor == 1999"
     (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
     assert main([*replay, "again 0", "again 1"]) == 1

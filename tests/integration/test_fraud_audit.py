@@ -200,7 +200,7 @@ def test_the_command_names_the_first_bad_record(
     assert main(["audit", "verify", "--path", str(tmp_path), "--server", "one"]) == 1
 
     said = capsys.readouterr().out
-    assert said.startswith("one: BROKEN after 1 good records: record 2 (one.000000000001.jsonl")
+    assert said.startswith("one: BROKEN after 1 good record: record 2 (one.000000000001.jsonl")
     assert "it was changed" in said
     assert bad(tmp_path)[0] == 2
 
@@ -213,6 +213,21 @@ def test_the_command_says_where_there_is_no_trail(
     chain(tmp_path, "t1")
     assert main(["audit", "verify", "--path", str(tmp_path), "--server", "oen"]) == 2
     assert "no audit trail of oen" in capsys.readouterr().err
+
+
+def test_the_command_looks_where_the_configuration_says_from_anywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("fraud: {audit: {path: trail, server: one}}")
+    chain(tmp_path / "trail", "t1")
+
+    assert main(["audit", "verify", "--config", str(config)]) == 0
+    assert capsys.readouterr().out.startswith("one: 1 record is whole; the last is 1:")
+
+    config.write_text("fraud: {audit: {path: trail, server: two}}")
+    assert main(["audit", "verify", "--config", str(config)]) == 2
+    assert "no audit trail of two" in capsys.readouterr().err
 
 
 @asynccontextmanager
@@ -254,6 +269,7 @@ async def test_two_servers_over_redis_decide_every_transaction_once(
             call, deadline = Call("/a/b", arrived=now), Deadline.after(30, now=now)
             answer = await asked.answer(call, deadline, str(id), "f", decide)
             assert answer.place is not None
+            assert answer.degradations == (), "or it may be decided twice"
             return answer.assessment
 
         answers = await asyncio.gather(

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferd.config.reading import Refused
 from inferd.services.fraud.declared_rules import Declared
 from inferd.services.fraud.expiring import Expiring, NoRoom
 from inferd.services.fraud.money import MAX_MINOR, decimals, minor_units
 from inferd.services.fraud.policy import Policy
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.scoring import Model, risk
 from inferd.services.fraud.transactions import Payment
 from inferd.services.fraud.verdict import after_models, before_models

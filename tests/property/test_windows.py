@@ -214,7 +214,11 @@ def test_bytes_are_no_state(blob: bytes) -> None:
     assert State.decode(PLAN, BLOB[:10] + blob) is None
 
 
-@given(body=st.recursive(st.integers(-(2**63), 2**63) | st.floats() | st.binary(), st.lists))
+@given(
+    body=st.lists(
+        st.recursive(st.integers(-(2**63), 2**63) | st.floats() | st.binary(), st.lists), max_size=6
+    )
+)
 def test_what_a_checksum_allows_need_not_be_a_state(body: object) -> None:
     codec = Codec(PLAN.levels, 0)
 
@@ -271,3 +275,28 @@ def test_distinct_values_are_counted_within_five_standard_errors(
     estimate = distinct_values.estimate(distinct_values.fold(parts))
 
     assert estimate == pytest.approx(end - start, rel=5 * 1.04 / math.sqrt(REGISTERS))
+
+
+LONG = [each for each in AGGREGATES if each.window_us > MINUTE]
+steps = st.one_of(
+    st.integers(0, 3), st.integers(0, 20 * S), st.integers(0, 2 * HOUR), st.sampled_from([10 * S])
+)
+
+
+@settings(max_examples=200)
+@given(
+    aggregates=st.sampled_from([LONG, AGGREGATES, [Aggregate(Function.COUNT, None, 601 * S)]]),
+    turns=st.lists(st.tuples(steps, st.none() | st.integers(0, 2 * HOUR)), max_size=40),
+)
+def test_a_state_that_is_read_again_and_again_says_what_one_says_that_is_read_once(
+    aggregates: list[Aggregate], turns: list[tuple[int, int | None]]
+) -> None:
+    plan = Plan(aggregates)
+    state, now_us = State(plan), T
+    for number, (passes_us, age_us) in enumerate(turns):
+        now_us += passes_us
+        if age_us is not None:
+            state.add(now_us - age_us, f"{number}", [number], now_us=now_us)
+        fresh = State.decode(plan, state.encode(STAMP))
+        assert fresh is not None
+        assert state.read(now_us) == fresh.read(now_us)

@@ -73,6 +73,8 @@ def value(it: Any) -> pb.FeatureValue:
     """Return a value as a message, by its type."""
     if it is None:
         return pb.FeatureValue()
+    if isinstance(it, list) and all(isinstance(each, str) for each in it):
+        return pb.FeatureValue(string_list=pb.StringList(values=it))
     if isinstance(it, list):
         return pb.FeatureValue(float_list=pb.FloatList(values=it))
     return pb.FeatureValue(**{_FIELDS[type(it)]: it})
@@ -191,8 +193,8 @@ def held(feature: pb.Feature) -> Any:
     kind = feature.value.WhichOneof("kind")
     if kind is None:
         return None
-    if kind == "float_list":
-        return list(feature.value.float_list.values)
+    if kind in ("float_list", "string_list"):
+        return list(getattr(feature.value, kind).values)
     return getattr(feature.value, kind)
 
 

@@ -23,7 +23,8 @@ KNOWN: Mapping[str, Kind] = {
 def rules_text(*rules: Mapping[str, Any], **said: Any) -> str:
     """Return a file of rules over all that is known."""
     variables = {name: str(kind) for name, kind in KNOWN.items()}
-    return yaml.safe_dump({"variables": variables, "rules": [*rules], **said})
+    none = {} if rules else {"no_rules": True}
+    return yaml.safe_dump({"variables": variables, "rules": [*rules], **none, **said})
 
 
 def rule(id: str, when: str = "true", action: str = "SCORE", **said: Any) -> dict[str, Any]:

@@ -36,6 +36,25 @@ def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
     assert load(path, {}, {}).repository.paths == (tmp_path / "models", Path("/absolute"))
 
 
+def test_what_fraud_decisions_write_and_read_is_where_the_file_says(tmp_path: Path) -> None:
+    path = a_file(
+        tmp_path,
+        "features: {definitions: d}\n"
+        "fraud: {rules: r, policy: p, audit: {path: a}, idempotency: {sqlite_path: s},"
+        " alerts: {file: {path: f}}}",
+    )
+
+    fraud = load(path, {}, {}).fraud
+
+    assert fraud.alerts.file is not None
+    assert [fraud.rules, fraud.policy, fraud.audit.path, fraud.idempotency.sqlite_path] == [
+        tmp_path / name for name in "rpas"
+    ]
+    assert fraud.alerts.file.path == tmp_path / "f"
+    elsewhere = load(path, {"INFERD__FRAUD__AUDIT__PATH": "here"}, {}).fraud.audit.path
+    assert elsewhere == Path("here")
+
+
 def test_a_path_from_the_command_line_stays_as_it_is(tmp_path: Path) -> None:
     path = a_file(tmp_path, "repository: {paths: [models]}")
 

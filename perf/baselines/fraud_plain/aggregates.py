@@ -40,7 +40,9 @@ class Aggregates:
             if view.kind == "aggregated"
         }
         self._views_of = {
-            name: [each for each in self._views.values() if each.view.declared.events == name]
+            name: [
+                each for each in self._views.values() if name in (each.view.declared.events or ())
+            ]
             for name in definitions.events
         }
 

@@ -31,7 +31,8 @@ def add_audit(
         " not as it was written. A server may be writing meanwhile. Exits 1 if there is one.",
     )
     verify_it.set_defaults(command=verified)
-    verify_it.add_argument("--path", type=Path, required=True, metavar="DIR", help="where it is")
+    add_config(verify_it)
+    _add_path(verify_it)
     verify_it.add_argument("--server", help="whose chain (those of all servers)")
     verify_it.add_argument(
         "--head",
@@ -48,18 +49,34 @@ def add_audit(
     )
     replay.set_defaults(command=replayed)
     add_config(replay)
-    replay.add_argument("--path", type=Path, metavar="DIR", help="where it is (fraud.audit.path)")
+    _add_path(replay)
     replay.add_argument("ids", nargs="*", metavar="ID", help="of transactions (the latest 100000)")
 
 
-def run(say: Say, path: Path, *, server: str | None = None, head: Link | None = None) -> int:
-    """Check the chains in a directory, and return the exit code. Raises `OSError`."""
-    servers = files.servers(path) if server is None else [server]
+def _add_path(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--path", type=Path, metavar="DIR", help="where it is (fraud.audit.path)")
+
+
+def run(
+    say: Say,
+    path: Path,
+    *,
+    server: str | None = None,
+    head: Link | None = None,
+    writer: str | None = None,
+) -> int:
+    """Check the chains in a directory, or one, and return the exit code.
+
+    `writer` is who has one there. Raises `OSError`.
+    """
+    known = files.servers(path)
+    servers = known if server is None else [server]
     if not servers:
         raise FileNotFoundError(f"there is no audit trail in {path}")
-    if server is not None and not head and server not in (known := files.servers(path)):
+    wanted = server or writer
+    if wanted is not None and not head and wanted not in known:
         there = ", ".join(known) or "none"
-        raise FileNotFoundError(f"there is no audit trail of {server} in {path}; there are {there}")
+        raise FileNotFoundError(f"there is no audit trail of {wanted} in {path}; there are {there}")
     verdicts = [verify(path, each, expected=head) for each in servers]
     for each in verdicts:
         say(_told(each))
@@ -69,10 +86,15 @@ def run(say: Say, path: Path, *, server: str | None = None, head: Link | None = 
 def _told(verdict: Verdict) -> str:
     notes = [f"  note in record {note}" for note in verdict.notes]
     if verdict.bad is None:
-        said = f"{verdict.server}: {verdict.records} records are whole; the last is {verdict.head}"
+        are = "is" if verdict.records == 1 else "are"
+        said = f"{verdict.server}: {_records(verdict)} {are} whole; the last is {verdict.head}"
     else:
-        said = f"{verdict.server}: BROKEN after {verdict.records} good records: {verdict.bad}"
+        said = f"{verdict.server}: BROKEN after {_records(verdict, 'good ')}: {verdict.bad}"
     return "\n".join([said, *notes])
+
+
+def _records(verdict: Verdict, how: str = "") -> str:
+    return f"{verdict.records} {how}record{'s' * (verdict.records != 1)}"
 
 
 def _link(text: str) -> Link:

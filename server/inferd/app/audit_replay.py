@@ -7,14 +7,14 @@ from inferd.app import features
 from inferd.app.settings import ConfigError
 from inferd.cache.journal.verification import found
 from inferd.config import Config
+from inferd.config.reading import Refused
 from inferd.errors import NotFound
 from inferd.features.kinds import Kind
 from inferd.services.fraud.audit_record import KIND
 from inferd.services.fraud.features import Needs
 from inferd.services.fraud.intake import variables
 from inferd.services.fraud.past import Past, latest, past_of
-from inferd.services.fraud.reading import Refused
-from inferd.services.fraud.replaying import differences
+from inferd.services.fraud.replaying import replayed
 from inferd.services.fraud.rulebook import Rulebook
 
 Say = Callable[[str], None]
@@ -31,15 +31,18 @@ def run(config: Config, say: Say, path: Path | None, ids: Sequence[str]) -> int:
     """
     book = rulebook(config)
     decisions = _decisions(path or config.fraud.audit.path, ids)
-    different = 0
+    different = under_others = 0
     for past in decisions:
-        told = [*differences(past, book.rules, book.policy)]
-        different += bool(told)
-        if told:
-            say(
-                "\n".join([f"{past.record.transaction_id}: DIFFERENT", *(f"  {it}" for it in told)])
-            )
-    say(f"{len(decisions) - different} of {len(decisions)} decisions are the same to the last bit")
+        differs, told = replayed(past, book.rules, book.policy)
+        different += differs
+        under_others += bool(told) and not differs
+        if differs or (told and ids):  # of all that are the same nobody wants to read
+            what = "DIFFERENT" if differs else "the same decision under other rules"
+            lines = [f"{past.record.transaction_id}: {what}", *(f"  {it}" for it in told)]
+            say("\n".join(lines))
+    same = len(decisions) - different
+    others = f", {under_others} of them under other rules" if under_others else ""
+    say(f"{same} of {len(decisions)} decisions are the same to the last bit{others}")
     return DIFFERENT if different else 0
 
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import features, fraud, redis
+from inferd.app import experiments, features, fraud, recommendation, redis
 from inferd.app.extensions import extensions
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
@@ -39,8 +39,10 @@ from inferd.telemetry.statistics import Histogram, LoadStatistics
 from inferd.telemetry.tracing import Tracer
 
 if TYPE_CHECKING:
+    from inferd.app.experiments import Experiments
     from inferd.app.feature_parts import Features
     from inferd.app.fraud_parts import Fraud
+    from inferd.app.recommendation_parts import Recommendations
     from inferd.cache.connection import Redis
 
 clock = time.monotonic
@@ -64,6 +66,10 @@ class Parts:
     features: "Features | None"
     #: None: there are no rules.
     fraud: "Fraud | None"
+    #: None: none are declared.
+    experiments: "Experiments | None"
+    #: None: nothing is recommended.
+    recommendation: "Recommendations | None"
     #: What is to be closed when nothing runs any more.
     closing: AsyncExitStack
 
@@ -123,7 +129,9 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     decides = fraud.made(config, known, models, connected, toolbox, clock=clock)
     if decides is not None:
         closing.push_async_callback(decides.closing.aclose)
-    ours = [each for each in (known, decides) if each is not None]
+    tried = experiments.made(config, recommendation.asking(config))
+    recommends = recommendation.made(config, known, tried, models, toolbox, clock=clock)
+    ours = [each for each in (known, decides, recommends) if each is not None]
     added = [*(each.service for each in ours), *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
@@ -153,7 +161,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     metrics.registry.register(
         GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
     )
-    for part in ours:
+    for part in (*ours, *([] if tried is None else [tried])):
         for each in part.metrics:
             metrics.registry.register(each)
     return Parts(
@@ -163,7 +171,17 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         pipeline=pipeline,
         routes=(*(heeding(bound, faults.check) if faults.by_call else bound), *reflection.routes()),
         admin_routes=(
-            *bind(ADMIN, Admin(toolbox, models, faults, limits, clock=clock)),
+            *bind(
+                ADMIN,
+                Admin(
+                    toolbox,
+                    models,
+                    faults,
+                    limits,
+                    clock=clock,
+                    experiments=None if tried is None else tried.keeper,
+                ),
+            ),
             *health.routes(),
             *Reflection([ADMIN, HEALTH]).routes(),
         ),
@@ -172,6 +190,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         faults=faults,
         features=known,
         fraud=decides,
+        experiments=tried,
+        recommendation=recommends,
         closing=closing,
     )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from inferd.app import features, fraud, stream
+from inferd.app import features, fraud, recommendation, stream
 from inferd.app.build import build, loader
 from inferd.app.settings import ConfigError
 from inferd.config import Config
@@ -32,8 +32,8 @@ def check(config: Config) -> Iterator[Result]:
     """Read what is declared of features; load and warm up every version that would be served.
 
     A stream's routes are compared with the models.
-    Raises `LoadFailed` when a repository cannot be read, and `ConfigError` for wrong definitions
-    and for what is configured for services, methods and stages that there are not.
+    Raises `LoadFailed` when a repository cannot be read, and `ConfigError` for wrong definitions,
+    wrong experiments, and what is configured for services, methods and stages that there are not.
     """
     if config.stream.routes and (wrong := [*stream.unfit(config)]):
         raise ConfigError(wrong)
@@ -41,8 +41,11 @@ def check(config: Config) -> Iterator[Result]:
     asyncio.run(_build(config))
     if declared is not None:
         yield f"features ({', '.join(declared.views)})", ""
+    if config.experiments.definitions is not None:
+        yield "experiments", ""
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
-    yield from fraud.missing(config, partial(_is_there, config, snapshot.models))
+    for each in (fraud, recommendation):
+        yield from each.missing(config, partial(_is_there, config, snapshot.models))
     loading, loaded = loader(config), Loaded()
     for files in snapshot.models.values():
         yield from _check_model(files, loading, loaded)

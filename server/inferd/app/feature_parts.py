@@ -268,30 +268,29 @@ class FeatureAssembly:
 
     @cached_property
     def _tracking(self) -> "Tracking | None":
-        if self._redis is None:
+        # Of the others nothing is at hand that goes without asking, and they are written often.
+        near = [
+            it for it in self._declared.views.values() if it.kind == "stored" or it.cache_ttl_us
+        ]
+        if self._redis is None or not near:
             return None
         from inferd.cache.tracking import Tracking
 
-        prefixes = {self._settings.key_prefix: self._forget}
+        begins = self._settings.key_prefix
+        prefixes = {f"{begins}{it.prefix}": partial(self._forget_of, it) for it in near}
         return Tracking(self._redis, prefixes, on_flush=self._forget_all)
 
     def _hears(self) -> bool:
         """Whether this process is told of what others write, or there are no others."""
         return self._tracking is None or self._tracking.live
 
-    def _forget(self, names: Sequence[str]) -> None:
-        """Forget what was written elsewhere: rows, and what was computed."""
-        for name in names:
-            cache = self._caches_by_name.get(name.partition(":")[0])
-            if cache is not None:
-                cache.invalidate([name])
-        if self._near is not None:
+    def _forget_of(self, view: View, ids: Sequence[str]) -> None:
+        """Forget what was written elsewhere of a view: rows, or what was computed."""
+        names = [f"{view.prefix}{id}" for id in ids]
+        if view in self._caches:
+            self._caches[view].invalidate(names)
+        elif self._near is not None:
             self._near.forget(names)
-
-    @cached_property
-    def _caches_by_name(self) -> dict[str, MultiLevel[Computed]]:
-        """Of the views that are cached, once all are."""
-        return {view.name: cache for view, cache in self._caches.items()}
 
     def _forget_all(self) -> None:
         for cache in self._caches.values():

@@ -16,6 +16,7 @@ from inferd.app.fraud_stores import FraudStores, alert_routes
 from inferd.app.settings import ConfigError
 from inferd.cache.journal.journal import Journal
 from inferd.config import Config
+from inferd.config.reading import Refused
 from inferd.deadline import Clock
 from inferd.features.definitions import US
 from inferd.features.kinds import Kind
@@ -32,7 +33,6 @@ from inferd.services.fraud.happenings import Happenings
 from inferd.services.fraud.idempotency import Once
 from inferd.services.fraud.intake import Intake, Taken
 from inferd.services.fraud.models import Scorer
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.redaction import Redaction
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.service import SERVICE, Parts, Texts

@@ -214,11 +214,16 @@ def _arrived(pipeline: Pipeline) -> int:
 
 @asynccontextmanager
 async def background(parts: Parts) -> AsyncIterator[None]:
-    """Keep the models, the features, what decides on fraud and the loop's lag sampler running."""
+    """Keep running what runs by itself: models, features, experiments, fraud, the lag sampler."""
     nothing = contextlib.nullcontext()
     features = nothing if parts.features is None else parts.features.running()
     fraud = nothing if parts.fraud is None else parts.fraud.running()
-    async with parts.models.running(), features, fraud, asyncio.TaskGroup() as tasks:
+    experiments = nothing if parts.experiments is None else parts.experiments.running()
+    recommendation = nothing if parts.recommendation is None else parts.recommendation.running()
+    ours = features, experiments, fraud, recommendation
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for each in (parts.models.running(), *ours):
+            await stack.enter_async_context(each)
         sampler = tasks.create_task(parts.lag.sample(), name="loop lag")
         try:
             yield

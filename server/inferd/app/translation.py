@@ -36,7 +36,7 @@ class Translator:
         self._user = names[0] if len(names) == 1 else USER
         views, events = definitions.views.values(), definitions.events.values()
         self._views = {
-            each.name: [view for view in views if view.declared.events == each.name]
+            each.name: [view for view in views if each.name in (view.declared.events or ())]
             for each in events
         }
         self._bytes_in_view = {

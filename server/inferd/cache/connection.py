@@ -5,10 +5,12 @@ It neither retries nor sets its own time: both are for whoever asks, who has a d
 gives up is cancelled, and the connection is closed with the answer that nobody waits for.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -16,7 +18,9 @@ from redis.exceptions import RedisError
 from inferd import config
 from inferd.errors import DependencyFailed
 
-__all__ = ["Redis", "client", "translated"]
+log = logging.getLogger(__name__)
+
+__all__ = ["Redis", "beside", "client", "close", "let_go", "translated"]
 
 
 def client(settings: config.Redis) -> Redis:
@@ -45,6 +49,22 @@ async def close(connected: Redis) -> None:
     """Close a client's connections, whether Redis still answers or not."""
     with suppress(DependencyFailed), translated():
         await connected.aclose()
+
+
+def beside(client: Redis) -> AbstractConnection:
+    """Return a connection that is not one of the pool's. Nothing is connected yet."""
+    pool = client.connection_pool
+    connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+    return connection
+
+
+async def let_go(connection: AbstractConnection) -> None:
+    """Close a connection, whether Redis still answers or not."""
+    try:
+        with translated():
+            await connection.disconnect(nowait=True)
+    except DependencyFailed as error:
+        log.debug("closing a connection to Redis: %s", error)
 
 
 @contextmanager

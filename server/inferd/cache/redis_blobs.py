@@ -6,13 +6,16 @@ writes it. What is there and is no blob is overwritten. A key is forgotten by Re
 
 import math
 from collections.abc import Coroutine, Sequence
+from hashlib import sha1
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from inferd.cache.blobs import HEAD, LATEST_STAMP, STAMPED, Entry, Written
 from inferd.cache.coalesced import Coalesced
 from inferd.cache.connection import translated
+from inferd.cache.line import Line
 from inferd.resilience.dependency import Observes
 
 MOST_KEYS = 1000
@@ -42,18 +45,21 @@ end
 return results
 """
 """Arguments are, for each key, a blob and for how long it is kept: milliseconds, or nothing."""
+_KNOWN_AS = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisBlobs:
-    """Keeps blobs in Redis. The connection is its owner's."""
+    """Keeps blobs in Redis, over a connection of its own."""
 
     name = "redis"
 
     def __init__(self, client: Redis, *, prefix: str, sizes: Observes) -> None:
-        """Have keys begin with `prefix` there; tell `sizes` for how many keys a command asks."""
-        self._client = client
+        """Have keys begin with `prefix` there; tell `sizes` for how many keys a command asks.
+
+        It connects as `client` does.
+        """
+        self._line = Line(client)
         self._prefix = prefix
-        self._put = client.register_script(SCRIPT)
         self._coalesced = Coalesced(self._mget, most=MOST_KEYS, sizes=sizes)
 
     def get(self, keys: Sequence[str]) -> Coroutine[Any, Any, Sequence[bytes | None]]:
@@ -67,17 +73,24 @@ class RedisBlobs:
             part = entries[at : at + MOST_ENTRIES]
             arguments = [each for entry in part for each in (entry.blob, _ms(entry.keep_s))]
             with translated():
-                told = await self._put([self._prefix + entry.key for entry in part], arguments)
+                told = await self._run([self._prefix + entry.key for entry in part], arguments)
             results += map(Written, told)
         return results
 
     async def close(self) -> None:
         """Give up what is under way."""
         await self._coalesced.close()
+        await self._line.close()
+
+    async def _run(self, keys: Sequence[str], arguments: Sequence[bytes | str]) -> Any:
+        try:
+            return await self._line.ask("EVALSHA", _KNOWN_AS, len(keys), *keys, *arguments)
+        except NoScriptError:  # so it has not been run; now Redis gets to know it
+            return await self._line.ask("EVAL", SCRIPT, len(keys), *keys, *arguments)
 
     async def _mget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         with translated():
-            found = await self._client.mget([self._prefix + key for key in keys])
+            found = await self._line.ask("MGET", *[self._prefix + key for key in keys])
         return cast(Sequence[bytes | None], found)
 
 

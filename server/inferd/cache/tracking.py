@@ -17,7 +17,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 
-from inferd.cache.connection import translated
+from inferd.cache.connection import beside, let_go, translated
 from inferd.errors import DependencyFailed
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Tracking:
     async def _listen(self) -> None:
         backoff_s = BACKOFF_S
         while True:
-            connection = _connection(self._client)
+            connection = beside(self._client)
             try:
                 with translated():
                     await self._begin(connection)
@@ -83,7 +83,7 @@ class Tracking:
                 self._lost(error)
             finally:
                 self._live = False
-                await _closed(connection)
+                await let_go(connection)
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
 
@@ -138,21 +138,6 @@ def _text(key: bytes) -> str:
     return key.decode(errors="replace")  # one that is no text is not ours
 
 
-def _connection(client: Redis) -> AbstractConnection:
-    """Return a connection beside those of the pool, which are for commands."""
-    pool = client.connection_pool
-    connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
-    return connection
-
-
 async def _told(connection: AbstractConnection, *command: Any) -> Any:
     await connection.send_command(*command, check_health=False)
     return await connection.read_response()
-
-
-async def _closed(connection: AbstractConnection) -> None:
-    try:
-        with translated():
-            await connection.disconnect(nowait=True)
-    except DependencyFailed as error:
-        log.debug("tracking: %s", error)

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from inferd.config.experiments import Experiments
 from inferd.config.faults import Faults
 from inferd.config.features import Features
 from inferd.config.fraud_service import Fraud
+from inferd.config.recommendation import Recommendation
 from inferd.config.resilience import Resilience
 from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
 from inferd.config.stream import Stream
@@ -278,6 +280,8 @@ class Config(Section):
     resilience: Resilience = Resilience()
     features: Features = Features()
     fraud: Fraud = Fraud()
+    experiments: Experiments = Experiments()
+    recommendation: Recommendation = Recommendation()
     stream: Stream = Stream()
     redis: Redis = Redis()
     postgres: Postgres = Postgres()
@@ -292,6 +296,8 @@ class Config(Section):
                 raise ValueError(f"resilience.rate_limits.{number}.shared needs redis.url")
         if self.features.definitions and self.features.store == "redis" and not self.redis.url:
             raise ValueError("features.store redis needs redis.url")
+        if self.recommendation.enabled and self.features.definitions is None:
+            raise ValueError("recommendation.enabled needs features.definitions")
         if self.fraud.rules is not None:
             self._check_fraud()
         if self.features.definitions and not self.postgres.url:

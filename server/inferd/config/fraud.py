@@ -67,8 +67,8 @@ class Idempotency(Section):
     near_entries: Count = 10_000
     """Answers that are kept in this process, too: they are known again when the store is down."""
     patience_ms: Positive = 500.0
-    """How long another server may take to record what it has decided. Then whoever is asked for the
-    same transaction records it."""
+    """How long another server may take to record what it has decided, since this one first heard of
+    it. Then whoever is asked for the same transaction records it."""
 
 
 class AlertSink(Section):

@@ -15,14 +15,29 @@ from inferd.config.journal import Count
 from inferd.config.resilience import Name
 from inferd.config.section import NotNegative, Positive, Section
 
-Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=129)]
+
+def dotted(name: object) -> object:
+    """Return the name of a variable. Raises `ValueError` for `view:feature`.
+
+    So the feature service names features; here they have a dot, as in expressions.
+    """
+    if isinstance(name, str) and name.count(":") == 1:
+        raise ValueError(f"here it is {name.replace(':', '.')}")
+    return name
+
+
+Variable = Annotated[
+    str,
+    BeforeValidator(dotted),
+    Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=129),
+]
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Source = Annotated[
     tuple[Variable, ...],
     BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
     Field(min_length=1, max_length=8),
 ]
-"""One variable, or several whose values are joined by `|`."""
+"""One variable, or several whose values are joined by `|`, in them `\\|`."""
 
 ENTITIES: dict[str, tuple[str, ...]] = {
     each: (f"transaction.{each}_id",) for each in ("user", "card", "device", "merchant")
@@ -74,7 +89,8 @@ class FraudAudit(Audit):
     """Which fields of a transaction are recorded, and how, by name (`transaction.user_id`); a name
     that ends in `.*` is for all below it. hash: as a keyed hash, by which equal values are still
     known. What looks like the number of a payment card is never recorded in clear, in whichever
-    field. What rules and models read and is not recorded cannot be replayed."""
+    field. Features that are texts are treated so, too, by their names; other features are recorded.
+    What rules and models read and is not recorded cannot be replayed."""
 
 
 class Fraud(Section):
@@ -91,10 +107,11 @@ class Fraud(Section):
     features_ms: Positive = 20.0
     """How long features may take. Then their defaults stand in, and the decision is careful."""
     metadata: dict[Key, Literal["int64", "float64", "bool", "string"]] = Field(default_factory=dict)
-    """What of a transaction's metadata is a variable, and of which type."""
+    """What of a transaction's metadata is a variable, and of which type. Keys that are neither here
+    nor below `audit.fields` are refused, unless `audit.other_fields` keeps or hashes them."""
     entities: dict[Key, Source] = Field(default_factory=lambda: dict(ENTITIES))
     """Which user, card and so on a transaction is about, for their features: by the name of the
-    entity. Several variables are joined by `|`."""
+    entity. Several variables are joined by `|`; in their values it is `\\|`, and `\\` is `\\\\`."""
     request: dict[Key, Variable] = Field(default_factory=dict)
     """What is said besides, for features to be computed with."""
     transaction_event: FraudEvent | None = None
@@ -112,8 +129,9 @@ class Fraud(Section):
     """How far a transaction may be ahead of this server's clock."""
     max_outcomes: Count = 1000
     """In one report, and entries of lists in one request."""
-    max_streamed: Count = 32
-    """Transactions of one stream that are decided on at once."""
+    max_streamed: Count = 8
+    """Transactions of one stream that are decided on at once: more would take each other's time.
+    Whoever streams more is not read until there is room."""
     max_backtest: Count = 10_000
     """Transactions in one backtest."""
     max_list_entries: Count = 100_000

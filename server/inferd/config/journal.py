@@ -15,7 +15,8 @@ class Journal(Section):
     """Files of records, each of which has the hash of the one before."""
 
     path: Path = Path("audit")
-    """A directory, which is made when it is not there."""
+    """A directory, which is made when it is not there. As all paths in a configuration file it is
+    relative to that; where none says otherwise, to where the server is started."""
     server: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "inferd"
     """Whose chain it is. Servers that share the directory each have a name of their own."""
     fsync: Literal["always", "interval", "never"] = "always"

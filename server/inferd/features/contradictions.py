@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from inferd.features.derivation import Aggregation
+from inferd.features.derivation import EVENT_FIELDS, Aggregation
 from inferd.features.kinds import Kind
 from inferd.features.suggestions import nearest
 
@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from inferd.features.declaration import Declaration, Feature, View
 
 _COUNTS = ("count", "distinct")
-_OF_ANYTHING = ("distinct", "last", "count", "rate")
+_NUMBERS = ("int64", "float64")
+_TAKES: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("distinct", "last", "count", "rate"), ()),
+    "newest": ("string", "int64"),
+}
+"""Of which types something is that is not of numbers; none: of any."""
 
 
 def contradictions(declared: "Declaration") -> Iterable[str]:
@@ -23,7 +28,7 @@ def contradictions(declared: "Declaration") -> Iterable[str]:
     yield from _repeated("tables", [each.name for each in declared.tables])
     for table in declared.tables:
         yield from _repeated(f"tables.{table.name}.columns", [each.name for each in table.columns])
-        if table.key.type.length:
+        if table.key.type.is_list:
             yield f"tables.{table.name}.key.type: a list is no key"
     for event in declared.events:
         yield from _miscounted(f"events.{event.name}.fields", [each.name for each in event.fields])
@@ -90,22 +95,28 @@ def _of_no_use(view: "View", path: str) -> Iterable[str]:
 
 def _aggregated(view: "View", declared: "Declaration", path: str) -> Iterable[str]:
     events = {each.name: each for each in declared.events}
-    event = events.get(view.events or "")
-    if event is None:
-        near = nearest(view.events or "", events)
-        yield f"{path}.events: there are no events {view.events!r:.80}; {near}"
-        return
-    fields = {each.name: each.type for each in event.fields}
-    by = view.by or view.entity
     ids = {each.name: each.id for each in declared.entities}.get(view.entity)
-    if by not in fields:
-        yield f"{path}.by: event {event.name} has no field {by!r:.80}; {nearest(by, fields)}"
-    elif ids is not None and fields[by].name != ids:
-        yield f"{path}.by: {by} is {fields[by]}, and the ids of {view.entity} are {ids}"
+    by = view.by or view.entity
+    fields = dict(EVENT_FIELDS)
+    yield from _repeated(f"{path}.events", view.events or ())
+    for name in view.events or ():
+        event = events.get(name)
+        if event is None:
+            yield f"{path}.events: there are no events {name!r:.80}; {nearest(name, events)}"
+            return
+        its = {each.name: each.type for each in event.fields}
+        if by not in its:
+            yield f"{path}.by: event {name} has no field {by!r:.80}; {nearest(by, its)}"
+        elif ids is not None and its[by].name != ids:
+            yield f"{path}.by: {by} is {its[by]}, and the ids of {view.entity} are {ids}"
+        for field, kind in its.items():
+            if fields.setdefault(field, kind) != kind:
+                yield f"{path}.events: {field} of {name} is {kind}, elsewhere it is {fields[field]}"
     for feature in view.features:
         if feature.aggregate is not None:
             at = f"{path}.features.{feature.name}"
-            yield from _aggregate(feature, feature.aggregate, fields, event.name, at)
+            told = " or ".join(view.events or ())
+            yield from _aggregate(feature, feature.aggregate, fields, told, at)
 
 
 def _aggregate(
@@ -118,13 +129,16 @@ def _aggregate(
             of = aggregate.of
             yield f"{at}.aggregate.of: event {event} has no field {of!r:.80}; {nearest(of, fields)}"
             return
-        if aggregate.function not in _OF_ANYTHING and kind.name not in ("int64", "float64"):
+        takes = _TAKES.get(aggregate.function, _NUMBERS)
+        if takes and kind.name not in takes:
             function = aggregate.function
             yield f"{at}.aggregate.of: {aggregate.of} is {kind}, and there is no {function} of it"
             return
     expected = Kind("float64")
     if aggregate.function in _COUNTS:
         expected = Kind("int64")
+    elif aggregate.function == "newest":
+        expected = Kind("string_list")
     elif kind is not None and aggregate.function in ("last", "min", "max"):
         expected = kind
     if feature.type != expected:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from inferd.config.section import Positive, Section
 from inferd.features.contradictions import contradictions
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _HERE = Path()
+
+Kinds = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+    Field(min_length=1, max_length=32),
+]
+"""One name, or several."""
 
 Seconds = Annotated[Positive, Field(allow_inf_nan=False, le=1e9)]
 
@@ -59,7 +66,7 @@ class Feature(Section):
 
     name: Name
     type: Typed
-    """`int64`, `float64`, `bool`, `string`, `bytes` or `float_list[n]`."""
+    """`int64`, `float64`, `bool`, `string`, `bytes`, `string_list` or `float_list[n]`."""
     required: bool = False
     """An answer without it is worth nothing: where it has neither a value nor a default, there is
     none. It cannot be written as null."""
@@ -122,8 +129,8 @@ class View(Section):
     owner: str = ""
     version: Annotated[int, Field(ge=1)] = 1
     """Rows are kept apart by it: raise it when they come to mean something else."""
-    events: str | None = None
-    """What its features are aggregates of."""
+    events: Kinds | None = None
+    """What its features are aggregates of: one kind of events, or several."""
     by: str | None = None
     """The field of these events that says of which entity they are; left out: the one that is
     called as the entity."""

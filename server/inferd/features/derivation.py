@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, InstanceOf, model_validator
 
 from inferd.config.section import Positive, Section
-from inferd.features.kinds import Kind
+from inferd.features.kinds import MAX_TEXTS, Kind
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Reference = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=129)]
@@ -43,6 +43,9 @@ def _written(us: int) -> str:
     raise AssertionError("durations are of whole seconds")
 
 
+EVENT_FIELDS = {"event.name": Kind("string"), "event.time_us": Kind("int64")}
+"""What every event says, besides its fields: what it is called, and when it happened."""
+
 Duration = Annotated[int, BeforeValidator(duration_us)]
 """In microseconds."""
 
@@ -58,7 +61,7 @@ class EventField(Section):
 
     @model_validator(mode="after")
     def _no_list(self) -> "EventField":
-        if self.type.length:
+        if self.type.is_list:
             raise ValueError("type: an event has no lists")
         return self
 
@@ -86,21 +89,28 @@ class Aggregation(Section):
         "quantile",
         "rate",
         "ewma",
+        "newest",
     ]
-    """`rate` is events per second; `variance` is of the population; `ewma` is weighted by age."""
-    of: Name | None = None
-    """The event's field. `rate` has none; `count` may, and then counts the events that have it."""
+    """`rate` is events per second; `variance` is of the population; `ewma` is weighted by age;
+    `newest` is the list of the last values, the newest first."""
+    of: Name | Literal["event.name", "event.time_us"] | None = None
+    """The event's field; or what it is called, or when it happened. `rate` has none; `count` may,
+    and then counts the events that have it."""
     window: Duration
     """`10m`, `24h`, `7d`: up to 90 days."""
     q: Annotated[float, Field(ge=0, le=1)] | None = None
     """Of `quantile`: 0.5 is the median."""
     half_life: Duration | None = None
     """Of `ewma`: what is older by this counts half as much."""
+    count: Annotated[int, Field(ge=1, le=MAX_TEXTS)] | None = None
+    """Of `newest`: the list is no longer."""
 
     @property
     def described(self) -> str:
         """What it is, for people: `sum of amount over 1h`."""
-        function = f"{self.q} quantile" if self.q is not None else self.function
+        function: str = f"{self.q} quantile" if self.q is not None else self.function
+        if self.count is not None:
+            function = f"newest {self.count}"
         of = f" of {self.of}" if self.of else ""
         fading = "" if self.half_life is None else f", halved every {_written(self.half_life)}"
         return f"{function}{of} over {_written(self.window)}{fading}"
@@ -115,6 +125,8 @@ class Aggregation(Section):
             raise ValueError("q: a quantile has one, and nothing else does")
         if (self.half_life is not None) != (self.function == "ewma"):
             raise ValueError("half_life: an ewma has one, and nothing else does")
+        if (self.count is not None) != (self.function == "newest"):
+            raise ValueError("count: the newest have one, and nothing else does")
         return self
 
 

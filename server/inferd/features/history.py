@@ -46,7 +46,7 @@ class History:
             if view.kind == "aggregated"
         }
         self._views_of = {
-            name: [each for each in self._views.values() if each.view.declared.events == name]
+            name: [each for each in self._views.values() if each.takes(name)]
             for name in definitions.events
         }
         #: Encoded, as a store has them.

@@ -1,6 +1,6 @@
 """The types that features can have, and which values are of them.
 
-Values are immutable, because they are handed to many: a list of floats is a tuple.
+Values are immutable, because they are handed to many: a list is a tuple.
 """
 
 import math
@@ -12,11 +12,13 @@ from typing import Annotated, Any
 import msgspec
 
 Scalar = int | float | bool | str | bytes
-Held = Scalar | tuple[float, ...]
+Held = Scalar | tuple[float, ...] | tuple[str, ...]
 """A value of a feature, where there is one."""
 
 MAX_LENGTH = 65536
 """Of a list of floats."""
+MAX_TEXTS = 1000
+"""In a list of texts."""
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
@@ -27,6 +29,7 @@ _STORED_AS: Mapping[str, Any] = {
     "bool": bool,
     "string": str,
     "bytes": bytes,
+    "string_list": Annotated[tuple[str, ...], msgspec.Meta(max_length=MAX_TEXTS)],
 }
 
 _LIST = re.compile(r"float_list\[([1-9][0-9]{0,5})\]")
@@ -37,7 +40,7 @@ class Kind:
     """The type of a feature."""
 
     name: str
-    #: How many floats a list has; 0: it is no list.
+    #: How many floats a list has; 0: it is no list of floats.
     length: int = 0
 
     @classmethod
@@ -54,6 +57,11 @@ class Kind:
 
     def __str__(self) -> str:
         return f"{self.name}[{self.length}]" if self.length else self.name
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its values are lists: of so many floats, or of texts."""
+        return self.length > 0 or self.name == "string_list"
 
     @property
     def stored_as(self) -> Any:
@@ -127,12 +135,21 @@ def _bytes(value: object, _finite: bool) -> bytes:
     return value
 
 
-_CHECKS: Mapping[str, Callable[[object, bool], Scalar]] = {
+def _strings(value: object, finite: bool) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected string_list, got {_told(value)}")  # noqa: TRY004 - see above
+    if len(value) > MAX_TEXTS:
+        raise ValueError(f"expected string_list of at most {MAX_TEXTS}, got {len(value)}")
+    return tuple(_a_string(each, finite) for each in value)
+
+
+_CHECKS: Mapping[str, Callable[[object, bool], Scalar | tuple[str, ...]]] = {
     "int64": _an_int,
     "float64": _a_float,
     "bool": _a_bool,
     "string": _a_string,
     "bytes": _bytes,
+    "string_list": _strings,
 }
 
 

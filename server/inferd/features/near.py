@@ -162,4 +162,5 @@ def _size(row: Row) -> int:
         held += len(cell) if isinstance(cell, str | bytes) else VALUE_BYTES
         if isinstance(cell, tuple):
             held += 32 * len(cell)
+            held += sum(len(each) for each in cell if isinstance(each, str))
     return ROW_BYTES + held

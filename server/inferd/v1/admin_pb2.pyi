@@ -496,3 +496,103 @@ class ActiveFault(_message.Message):
     struck: int
     on: bool
     def __init__(self, id: _Optional[int] = ..., fault: _Optional[_Union[Fault, _Mapping]] = ..., remaining_s: _Optional[float] = ..., struck: _Optional[int] = ..., on: _Optional[bool] = ...) -> None: ...
+
+class ListExperimentsRequest(_message.Message):
+    __slots__ = ("surface",)
+    SURFACE_FIELD_NUMBER: _ClassVar[int]
+    surface: str
+    def __init__(self, surface: _Optional[str] = ...) -> None: ...
+
+class ListExperimentsResponse(_message.Message):
+    __slots__ = ("experiments", "version", "refused")
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    experiments: _containers.RepeatedCompositeFieldContainer[Experiment]
+    version: str
+    refused: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, experiments: _Optional[_Iterable[_Union[Experiment, _Mapping]]] = ..., version: _Optional[str] = ..., refused: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Experiment(_message.Message):
+    __slots__ = ("name", "surface", "state", "layer", "unit", "coverage", "revision", "arms", "stopped")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[Experiment.State]
+        DRAFT: _ClassVar[Experiment.State]
+        RUNNING: _ClassVar[Experiment.State]
+        STOPPED: _ClassVar[Experiment.State]
+    STATE_UNSPECIFIED: Experiment.State
+    DRAFT: Experiment.State
+    RUNNING: Experiment.State
+    STOPPED: Experiment.State
+    class Arm(_message.Message):
+        __slots__ = ("name", "weight", "assigned", "exposed", "stopped")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        WEIGHT_FIELD_NUMBER: _ClassVar[int]
+        ASSIGNED_FIELD_NUMBER: _ClassVar[int]
+        EXPOSED_FIELD_NUMBER: _ClassVar[int]
+        STOPPED_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        weight: float
+        assigned: int
+        exposed: int
+        stopped: Experiment.Stop
+        def __init__(self, name: _Optional[str] = ..., weight: _Optional[float] = ..., assigned: _Optional[int] = ..., exposed: _Optional[int] = ..., stopped: _Optional[_Union[Experiment.Stop, _Mapping]] = ...) -> None: ...
+    class Stop(_message.Message):
+        __slots__ = ("why", "time_us")
+        WHY_FIELD_NUMBER: _ClassVar[int]
+        TIME_US_FIELD_NUMBER: _ClassVar[int]
+        why: str
+        time_us: int
+        def __init__(self, why: _Optional[str] = ..., time_us: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SURFACE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ARMS_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    surface: str
+    state: Experiment.State
+    layer: str
+    unit: str
+    coverage: float
+    revision: int
+    arms: _containers.RepeatedCompositeFieldContainer[Experiment.Arm]
+    stopped: Experiment.Stop
+    def __init__(self, name: _Optional[str] = ..., surface: _Optional[str] = ..., state: _Optional[_Union[Experiment.State, str]] = ..., layer: _Optional[str] = ..., unit: _Optional[str] = ..., coverage: _Optional[float] = ..., revision: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[Experiment.Arm, _Mapping]]] = ..., stopped: _Optional[_Union[Experiment.Stop, _Mapping]] = ...) -> None: ...
+
+class ReloadExperimentsRequest(_message.Message):
+    __slots__ = ("check_only",)
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
+    check_only: bool
+    def __init__(self, check_only: _Optional[bool] = ...) -> None: ...
+
+class ReloadExperimentsResponse(_message.Message):
+    __slots__ = ("version", "changed", "moved")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    changed: bool
+    moved: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., changed: _Optional[bool] = ..., moved: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StopExperimentRequest(_message.Message):
+    __slots__ = ("experiment", "arm", "why")
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    experiment: str
+    arm: str
+    why: str
+    def __init__(self, experiment: _Optional[str] = ..., arm: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class StopExperimentResponse(_message.Message):
+    __slots__ = ("kept",)
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    kept: bool
+    def __init__(self, kept: _Optional[bool] = ...) -> None: ...

@@ -9,26 +9,34 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FeatureValue(_message.Message):
-    __slots__ = ("int64_value", "float64_value", "bool_value", "string_value", "bytes_value", "float_list")
+    __slots__ = ("int64_value", "float64_value", "bool_value", "string_value", "bytes_value", "float_list", "string_list")
     INT64_VALUE_FIELD_NUMBER: _ClassVar[int]
     FLOAT64_VALUE_FIELD_NUMBER: _ClassVar[int]
     BOOL_VALUE_FIELD_NUMBER: _ClassVar[int]
     STRING_VALUE_FIELD_NUMBER: _ClassVar[int]
     BYTES_VALUE_FIELD_NUMBER: _ClassVar[int]
     FLOAT_LIST_FIELD_NUMBER: _ClassVar[int]
+    STRING_LIST_FIELD_NUMBER: _ClassVar[int]
     int64_value: int
     float64_value: float
     bool_value: bool
     string_value: str
     bytes_value: bytes
     float_list: FloatList
-    def __init__(self, int64_value: _Optional[int] = ..., float64_value: _Optional[float] = ..., bool_value: _Optional[bool] = ..., string_value: _Optional[str] = ..., bytes_value: _Optional[bytes] = ..., float_list: _Optional[_Union[FloatList, _Mapping]] = ...) -> None: ...
+    string_list: StringList
+    def __init__(self, int64_value: _Optional[int] = ..., float64_value: _Optional[float] = ..., bool_value: _Optional[bool] = ..., string_value: _Optional[str] = ..., bytes_value: _Optional[bytes] = ..., float_list: _Optional[_Union[FloatList, _Mapping]] = ..., string_list: _Optional[_Union[StringList, _Mapping]] = ...) -> None: ...
 
 class FloatList(_message.Message):
     __slots__ = ("values",)
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class StringList(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Feature(_message.Message):
     __slots__ = ("name", "value", "status", "source", "event_time_us", "age_ms")
@@ -149,7 +157,7 @@ class BatchGetFeaturesResponse(_message.Message):
     def __init__(self, columns: _Optional[_Iterable[_Union[FeatureColumn, _Mapping]]] = ..., incomplete: _Optional[_Iterable[int]] = ..., read_time_us: _Optional[int] = ..., degradations: _Optional[_Iterable[_Union[_common_pb2.Degradation, _Mapping]]] = ...) -> None: ...
 
 class FeatureColumn(_message.Message):
-    __slots__ = ("name", "int64_values", "float64_values", "bool_values", "string_values", "bytes_values", "float_lists", "statuses", "sources", "event_times_us")
+    __slots__ = ("name", "int64_values", "float64_values", "bool_values", "string_values", "bytes_values", "float_lists", "string_lists", "statuses", "sources", "event_times_us")
     class Int64Values(_message.Message):
         __slots__ = ("values",)
         VALUES_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +190,13 @@ class FeatureColumn(_message.Message):
         values: _containers.RepeatedScalarFieldContainer[float]
         width: int
         def __init__(self, values: _Optional[_Iterable[float]] = ..., width: _Optional[int] = ...) -> None: ...
+    class StringLists(_message.Message):
+        __slots__ = ("values", "lengths")
+        VALUES_FIELD_NUMBER: _ClassVar[int]
+        LENGTHS_FIELD_NUMBER: _ClassVar[int]
+        values: _containers.RepeatedScalarFieldContainer[str]
+        lengths: _containers.RepeatedScalarFieldContainer[int]
+        def __init__(self, values: _Optional[_Iterable[str]] = ..., lengths: _Optional[_Iterable[int]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     INT64_VALUES_FIELD_NUMBER: _ClassVar[int]
     FLOAT64_VALUES_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +204,7 @@ class FeatureColumn(_message.Message):
     STRING_VALUES_FIELD_NUMBER: _ClassVar[int]
     BYTES_VALUES_FIELD_NUMBER: _ClassVar[int]
     FLOAT_LISTS_FIELD_NUMBER: _ClassVar[int]
+    STRING_LISTS_FIELD_NUMBER: _ClassVar[int]
     STATUSES_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIMES_US_FIELD_NUMBER: _ClassVar[int]
@@ -199,10 +215,11 @@ class FeatureColumn(_message.Message):
     string_values: FeatureColumn.StringValues
     bytes_values: FeatureColumn.BytesValues
     float_lists: FeatureColumn.FloatLists
+    string_lists: FeatureColumn.StringLists
     statuses: _containers.RepeatedScalarFieldContainer[Feature.Status]
     sources: _containers.RepeatedScalarFieldContainer[Feature.Source]
     event_times_us: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, name: _Optional[str] = ..., int64_values: _Optional[_Union[FeatureColumn.Int64Values, _Mapping]] = ..., float64_values: _Optional[_Union[FeatureColumn.Float64Values, _Mapping]] = ..., bool_values: _Optional[_Union[FeatureColumn.BoolValues, _Mapping]] = ..., string_values: _Optional[_Union[FeatureColumn.StringValues, _Mapping]] = ..., bytes_values: _Optional[_Union[FeatureColumn.BytesValues, _Mapping]] = ..., float_lists: _Optional[_Union[FeatureColumn.FloatLists, _Mapping]] = ..., statuses: _Optional[_Iterable[_Union[Feature.Status, str]]] = ..., sources: _Optional[_Iterable[_Union[Feature.Source, str]]] = ..., event_times_us: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., int64_values: _Optional[_Union[FeatureColumn.Int64Values, _Mapping]] = ..., float64_values: _Optional[_Union[FeatureColumn.Float64Values, _Mapping]] = ..., bool_values: _Optional[_Union[FeatureColumn.BoolValues, _Mapping]] = ..., string_values: _Optional[_Union[FeatureColumn.StringValues, _Mapping]] = ..., bytes_values: _Optional[_Union[FeatureColumn.BytesValues, _Mapping]] = ..., float_lists: _Optional[_Union[FeatureColumn.FloatLists, _Mapping]] = ..., string_lists: _Optional[_Union[FeatureColumn.StringLists, _Mapping]] = ..., statuses: _Optional[_Iterable[_Union[Feature.Status, str]]] = ..., sources: _Optional[_Iterable[_Union[Feature.Source, str]]] = ..., event_times_us: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class FeatureRow(_message.Message):
     __slots__ = ("view", "id", "event_time_us", "values")
@@ -388,10 +405,10 @@ class FeatureView(_message.Message):
     max_age_s: float
     features: _containers.RepeatedCompositeFieldContainer[FeatureDeclaration]
     kind: str
-    events: str
+    events: _containers.RepeatedScalarFieldContainer[str]
     cache_ttl_s: float
     request: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., owner: _Optional[str] = ..., version: _Optional[int] = ..., description: _Optional[str] = ..., ttl_s: _Optional[float] = ..., max_age_s: _Optional[float] = ..., features: _Optional[_Iterable[_Union[FeatureDeclaration, _Mapping]]] = ..., kind: _Optional[str] = ..., events: _Optional[str] = ..., cache_ttl_s: _Optional[float] = ..., request: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., owner: _Optional[str] = ..., version: _Optional[int] = ..., description: _Optional[str] = ..., ttl_s: _Optional[float] = ..., max_age_s: _Optional[float] = ..., features: _Optional[_Iterable[_Union[FeatureDeclaration, _Mapping]]] = ..., kind: _Optional[str] = ..., events: _Optional[_Iterable[str]] = ..., cache_ttl_s: _Optional[float] = ..., request: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class FeatureDeclaration(_message.Message):
     __slots__ = ("name", "type", "required", "default", "description", "origin")

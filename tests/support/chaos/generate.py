@@ -13,7 +13,7 @@ import random
 import struct
 import time
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +33,14 @@ LOOK_S = 0.002
 
 Phase = tuple[float, float]
 """Seconds, and calls per second."""
+Message = Callable[[int], bytes]
+"""Says what the call of a number asks."""
+
+
+def basket(number: int) -> bytes:
+    """Return what the call of that number asks to be ranked."""
+    what = asked(number)
+    return pb.RankRequest(user_id=what.user, item_ids=what.items).SerializeToString()
 
 
 class Slack:
@@ -61,10 +69,11 @@ class Slack:
 class Call:
     """A call that is planned, and then sent."""
 
-    def __init__(self, number: int, at: float, timeout_ms: int) -> None:
+    def __init__(self, number: int, at: float, timeout_ms: int, message: Message = basket) -> None:
         self.number = number
         self.at = at
         self.timeout_ms = timeout_ms
+        self._message = message
         self._sent: Sent | None = None
 
     def send(self, connections: Sequence[Connection]) -> None:
@@ -73,9 +82,11 @@ class Call:
         if not open_ones:
             return
         connection = open_ones[self.number % len(open_ones)]
-        what = asked(self.number)
-        request = pb.RankRequest(user_id=what.user, item_ids=what.items)
-        stream, self._sent = connection.send(request.SerializeToString(), self.timeout_ms)
+        stream, self._sent = connection.send(self._message(self.number), self.timeout_ms)
+        self._sent_on(connection, stream)
+
+    def _sent_on(self, connection: Connection, stream: int) -> None:
+        """Wait for its end, but not for ever."""
         wait_s = self.timeout_ms / 1000 + GRACE_S
         asyncio.get_running_loop().call_later(wait_s, connection.give_up, stream)
 
@@ -112,23 +123,27 @@ def _message(body: bytearray) -> bytes | None:
     return bytes(body[5:] if len(body) == 5 + length else body)
 
 
-def planned(phases: Sequence[Phase], begin: float, rng: random.Random) -> Iterator[Call]:
-    """Yield the calls, each somewhere in its own slot: the rate is what it is said to be."""
+def slots(phases: Sequence[Phase], begin: float, rng: random.Random) -> Iterator[tuple[int, float]]:
+    """Yield numbers and times, each in a slot of its own: the rate is what it is said to be."""
     number = rng.randrange(1000)
     for seconds, rate in phases:
-        count = round(seconds * rate)
-        for slot in range(count):
+        for slot in range(round(seconds * rate)):
             number += 1
-            at = begin + (slot + rng.random()) / rate
-            yield Call(number, at, rng.choice(DEADLINES_MS))
+            yield number, begin + (slot + rng.random()) / rate
         begin += seconds
 
 
-async def generate(port: int, begin: float, calls: Sequence[Call], slack: Slack) -> None:
+def planned(phases: Sequence[Phase], begin: float, rng: random.Random) -> Iterator[Call]:
+    """Yield the calls."""
+    for number, at in slots(phases, begin, rng):
+        yield Call(number, at, rng.choice(DEADLINES_MS))
+
+
+async def generate(port: int, calls: Sequence[Call], slack: Slack, path: str = PATH) -> None:
     """Send all calls, and wait for what becomes of them."""
     loop = asyncio.get_running_loop()
     connections = [
-        (await loop.create_connection(lambda: Connection(PATH), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: Connection(path), "127.0.0.1", port))[1]
         for _ in range(CONNECTIONS)
     ]
     watching = loop.create_task(slack.watch())
@@ -151,22 +166,31 @@ def _phase(text: str) -> Phase:
     return float(seconds), float(rate)
 
 
-def main() -> None:
-    """Generate, and write the history."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments_for(description: str | None) -> argparse.ArgumentParser:
+    """Return what reads the arguments that every generator has."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--at", type=float, required=True, help="when to begin, monotonic seconds")
     parser.add_argument("--phase", type=_phase, action="append", required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("history", type=Path)
-    arguments = parser.parse_args()
-    rng = random.Random(arguments.seed)
-    calls = list(planned(arguments.phase, arguments.at, rng))
+    return parser
+
+
+def run(port: int, calls: Sequence[Call], history: Path, path: str = PATH) -> None:
+    """Generate, and write the history."""
     slack = Slack()
     gc.disable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(generate(arguments.port, arguments.at, calls, slack))
-    write(arguments.history, [each.record(slack) for each in calls], slack.most_s)
+        runner.run(generate(port, calls, slack, path))
+    write(history, [each.record(slack) for each in calls], slack.most_s)
+
+
+def main() -> None:
+    """Ask for rankings."""
+    arguments = arguments_for(__doc__).parse_args()
+    rng = random.Random(arguments.seed)
+    run(arguments.port, list(planned(arguments.phase, arguments.at, rng)), arguments.history)
 
 
 if __name__ == "__main__":

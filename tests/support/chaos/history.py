@@ -37,7 +37,7 @@ class Record:
     finished: float | None
     #: Every `grpc-status` that came.
     statuses: tuple[int, ...]
-    #: How it ended without one: `reset`, `refused`, `broken`, `unsent`.
+    #: How it ended without one: `reset`, `refused`, `broken`, `unsent`, `cancelled`.
     ended: str = ""
     reason: str = ""
     #: The trailer `x-degraded`.
@@ -61,7 +61,7 @@ class Record:
     @property
     def lost(self) -> bool:
         """Whether nobody said what became of it."""
-        return not self.statuses and not self.unseen
+        return not self.statuses and not self.unseen and self.ended != "cancelled"
 
     @property
     def overdue_s(self) -> float:

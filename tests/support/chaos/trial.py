@@ -70,10 +70,10 @@ def run(
     begin = time.monotonic() + STARTS_S
     phases = [(BEFORE_S + DURING_S, cell.rate), (AFTER_S, RATES["low"])]
     with calling(world, directory, begin, phases) as history_of:
-        _sleep_until(begin + BEFORE_S)
+        sleep_until(begin + BEFORE_S)
         with cell.fault.breaking(world):
             began = time.monotonic()
-            _sleep_until(begin + BEFORE_S + DURING_S)
+            sleep_until(begin + BEFORE_S + DURING_S)
             repair_began = time.monotonic()
         outage = Outage(cell.stage, began, time.monotonic(), cell.fault.total)
         history = history_of()
@@ -98,9 +98,9 @@ def leave(world: World, cell: Cell, directory: Path, *, tolerance_s: float = 0.0
     """Tell the server to stop while calls come; its exit is judged by whoever started it."""
     begin = time.monotonic() + STARTS_S
     with calling(world, directory, begin, [(2 * BEFORE_S + DURING_S, cell.rate)]) as history_of:
-        _sleep_until(begin + BEFORE_S)
+        sleep_until(begin + BEFORE_S)
         with cell.fault.breaking(world):
-            _sleep_until(begin + 2 * BEFORE_S)
+            sleep_until(begin + 2 * BEFORE_S)
             world.server.signal(signal.SIGTERM)
             history = history_of()
     nothing = Outage(cell.stage, math.inf, math.inf, total=False)
@@ -119,11 +119,18 @@ def warm_up(world: World, directory: Path, repair: Break) -> None:
 
 @contextmanager
 def calling(
-    world: World, directory: Path, begin: float, phases: Sequence[Phase]
+    world: World,
+    directory: Path,
+    begin: float,
+    phases: Sequence[Phase],
+    *generator: str,
 ) -> Iterator["Finish"]:
-    """Have a generator send calls from `begin` on; yield what waits for what became of them."""
+    """Have a generator send calls from `begin` on; yield what waits for what became of them.
+
+    `generator` is its module, and what it is told besides.
+    """
     path = directory / "history.jsonl"
-    command = [sys.executable, "-m", "support.chaos.generate", str(path)]
+    command = [sys.executable, "-m", *(generator or ("support.chaos.generate",)), str(path)]
     command += ["--port", str(world.server.port), "--at", str(begin), "--seed", str(next(_seeds))]
     for seconds, rate in phases:
         command += ["--phase", f"{seconds}:{rate}"]
@@ -167,12 +174,13 @@ def _result(
         recovery_s,
         opened,
         history.slack_s,
-        _reasons(history),
+        reasons(history),
         tuple(wrong),
     )
 
 
-def _reasons(history: History) -> Counter[str]:
+def reasons(history: History) -> Counter[str]:
+    """Return how often which stage was degraded for which reason, and calls refused."""
     found = Counter[str]()
     for call in history.calls:
         found.update(f"{stage} {reason}" for stage, reason in stages_of(call.degraded).items())
@@ -181,5 +189,6 @@ def _reasons(history: History) -> Counter[str]:
     return found
 
 
-def _sleep_until(at: float) -> None:
+def sleep_until(at: float) -> None:
+    """Return at a time, or at once when it is over."""
     time.sleep(max(0.0, at - time.monotonic()))

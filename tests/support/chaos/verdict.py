@@ -6,7 +6,7 @@ its caller was held up, by its own clock, and the server's event loop, by the ke
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -69,11 +69,12 @@ def tally(calls: Sequence[Record]) -> Tally:
 def violations(calls: Sequence[Record], outage: Outage, *, late_s: float = LATE_S) -> Iterator[str]:
     """Yield what may not have happened; `late_s` is how late an end may be."""
     for call in calls:
-        for what in (*_of_ending(call, late_s), *_of_answer(call, outage)):
+        for what in (*of_ending(call, late_s), *_of_answer(call, outage)):
             yield f"call {call.number} ({call.timeout_s * 1e3:g} ms): {what}"
 
 
-def _of_ending(call: Record, late_s: float) -> Iterator[str]:
+def of_ending(call: Record, late_s: float) -> Iterator[str]:
+    """Yield what is wrong with how a call ended, whatever it asked."""
     if call.lost:
         yield f"no status ever came{f', the stream was {call.ended}' if call.ended else ''}"
     elif len(call.statuses) > 1:
@@ -145,10 +146,19 @@ def stages_of(degraded: str) -> dict[str, str]:
 
 def recovery_s(calls: Sequence[Record], outage: Outage) -> float:
     """Return how long after its end a stage was served in the best way again; infinity: never."""
-    after = [each for each in calls if each.sent >= outage.ended and each.timeout_s >= TELLING]
-    had = [each.answered and outage.stage not in stages_of(each.degraded) for each in after]
-    for first in range(len(had) - STREAK + 1):
-        streak = had[first : first + STREAK]
-        if had[first] and streak.count(False) <= MOST_OFF:
-            return max(0.0, (after[first].finished or math.inf) - outage.ended)
+
+    def had(call: Record) -> bool:
+        return call.answered and outage.stage not in stages_of(call.degraded)
+
+    return recovered_s(calls, outage.ended, had)
+
+
+def recovered_s(calls: Sequence[Record], ended: float, had: Callable[[Record], bool]) -> float:
+    """Return how long after a point in time callers had something again; infinity: never."""
+    after = [each for each in calls if each.sent >= ended and each.timeout_s >= TELLING]
+    said = [*map(had, after)]
+    for first in range(len(said) - STREAK + 1):
+        streak = said[first : first + STREAK]
+        if said[first] and streak.count(False) <= MOST_OFF:
+            return max(0.0, (after[first].finished or math.inf) - ended)
     return math.inf

@@ -137,6 +137,13 @@ class World:
         return {sample: float(value) for sample, value in found}
 
 
+def admin_of(server: Server) -> str:
+    """Return the address that a server announces for its admin service."""
+    found = _ADMIN.search(server.announcement)
+    assert found is not None, server.announcement
+    return found["address"]
+
+
 def with_examples() -> dict[str, str]:
     """Return what to add to the environment of a process that is to know examples and tests."""
     known = (str(EXAMPLES), str(ROOT / "tests"), os.environ.get("PYTHONPATH"))
@@ -174,17 +181,17 @@ def world(
     with running_redis(directory) as redis:
         config = _config(directory, redis, directory / "proxy.sock")
         everything = ("--load-model", "*") if control_mode == "explicit" else ()
-        with serving(
-            directory,
-            *("--config", str(config), "--control-mode", control_mode, *everything),
-            repository=models,
-            transport=transport,
-            environment=with_examples(),
-        ) as server:
-            found = _ADMIN.search(server.announcement)
-            assert found is not None, server.announcement
-            with grpc.insecure_channel(found["address"]) as channel:
-                it = World(server, redis, channel, models)
-                it.fill()
-                it.inject("model.ranker", "latency", ms=RUN_MS)
-                yield it
+        with (
+            serving(
+                directory,
+                *("--config", str(config), "--control-mode", control_mode, *everything),
+                repository=models,
+                transport=transport,
+                environment=with_examples(),
+            ) as server,
+            grpc.insecure_channel(admin_of(server)) as channel,
+        ):
+            it = World(server, redis, channel, models)
+            it.fill()
+            it.inject("model.ranker", "latency", ms=RUN_MS)
+            yield it

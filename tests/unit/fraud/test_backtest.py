@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from inferd.errors import InvalidRequest
 from inferd.services.fraud.backtest import Backtest, Recorded
+from inferd.services.fraud.backtests import span
 from inferd.services.fraud.vocabulary import Decision
+from inferd.v1 import fraud_pb2 as pb
 from support.fraud import policy, rule, rule_set, values
 
 APPROVE, CHALLENGE, REVIEW, BLOCK = Decision
@@ -90,3 +93,12 @@ def test_rules_that_say_the_same_are_told_first() -> None:
 @pytest.mark.parametrize("known", [{}, {"transaction.amount_minor": None}])
 def test_a_record_that_lacks_things_is_taken(known: dict[str, Any]) -> None:
     assert backtest().add(Recorded(known, {})) is REVIEW  # no rule could tell
+
+
+def test_a_time_that_ends_before_it_begins_is_refused_by_both_names() -> None:
+    with pytest.raises(InvalidRequest, match="from_us, 2, is after until_us, 1") as caught:
+        span(pb.BacktestRulesRequest(from_us=2, until_us=1))
+
+    assert [each.field for each in caught.value.violations] == ["from_us", "until_us"]
+    assert span(pb.BacktestRulesRequest(from_us=2)) == (2, None)
+    assert span(pb.BacktestRulesRequest(from_us=1, until_us=1)) == (1, 1)

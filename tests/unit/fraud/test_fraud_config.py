@@ -38,6 +38,7 @@ def test_a_variable_may_be_one_or_several() -> None:
 @pytest.mark.parametrize(
     ("fraud", "said"),
     [
+        ({"request": {"amount": "spending:sum"}}, "here it is spending.sum"),
         ({"policy": None}, "rules and policy"),
         ({"models": [MODEL, MODEL]}, "models: names must differ"),
         ({"models": [{**MODEL, "name": "features"}]}, "neither features nor rules"),

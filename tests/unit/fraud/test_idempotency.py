@@ -52,7 +52,9 @@ class Book:
 class Server:
     """One of several servers that share a store."""
 
-    def __init__(self, store: Store, name: str = "one", **audit: Any) -> None:
+    def __init__(
+        self, store: Store, name: str = "one", *, ahead_s: float = 0.0, **audit: Any
+    ) -> None:
         self.store, self.name = store, name
         self.book = Book()
         self.decisions = 0
@@ -72,7 +74,9 @@ class Server:
             reads=a_dependency("reads", timeout_ms=15),
             writes=a_dependency("writes", timeout_ms=25),
         )
-        self.once = Once(assessments, self.trail, settings, clock=now, wall_clock=now)
+        self.once = Once(
+            assessments, self.trail, settings, clock=now, wall_clock=lambda: now() + ahead_s
+        )
 
     async def decide(self, call: Call, deadline: Deadline) -> Decided:
         self.decisions += 1
@@ -142,13 +146,110 @@ async def test_what_a_server_could_not_record_before_it_died_another_records() -
     dead, alive = Server(store), Server(store, "two")
     dead.book.error = DependencyFailed("the disk is full")
     await dead.ask()
-    await asyncio.sleep(1)
+    await dead.once.close()
+    await asyncio.sleep(6)
 
     answer = await alive.ask()
 
     assert answer == Answer(b"one1", Place("two", 1), repeated=True, degradations=())
     assert alive.book.records == {"t": b'"one1"'}
     assert alive.once.statistics.adopted == 1
+
+
+@pytest.mark.parametrize("ahead_s", [-3, 0, 3])
+async def test_a_server_has_its_time_to_record_whatever_its_clock_says(ahead_s: float) -> None:
+    store = Store()
+    slow, other = Server(store, ahead_s=ahead_s), Server(store, "two")
+    slow.book.seconds = 1e6
+    await slow.ask()
+
+    early = await other.ask()
+    await asyncio.sleep(0.6)
+    late = await other.ask()
+
+    assert early.degradations == (Degradation("audit", "none", "TIMED_OUT"),)
+    assert (late.assessment, late.place) == (b"one1", Place("two", 1))
+
+
+async def test_what_could_not_be_recorded_is_recorded_when_that_is_possible_again() -> None:
+    store = Store()
+    it = Server(store)
+    it.book.error = DependencyFailed("the disk is full")
+    for number in range(3):
+        await it.ask(str(number))
+    await asyncio.sleep(60)
+    it.book.error = None
+
+    await asyncio.sleep(11)
+
+    assert it.book.records == {str(n): b'"one%d"' % (n + 1) for n in range(3)}
+    found = await Server(store, "two").ask("0")
+    assert (found.place, found.degradations) == (Place("one", 1), ())
+    assert it.trail.unrecorded == 3, "nobody is told of it twice"
+
+
+async def test_the_store_is_told_at_once_of_all_that_went_on_record_lately() -> None:
+    it, told = Server(Store()), list[list[str]]()
+    it.store.changed = lambda keys: told.append([*keys])
+
+    await asyncio.gather(*(it.ask(str(number)) for number in range(3)))
+    await asyncio.sleep(1)
+
+    assert told == [["0"], ["1"], ["2"], ["0", "1", "2"]]
+
+
+async def test_who_ends_tells_the_store_first_what_is_on_record() -> None:
+    it, told = Server(Store()), list[list[str]]()
+    await it.ask()
+    it.store.changed = lambda keys: told.append([*keys])
+
+    await it.once.close()
+
+    assert told == [["t"]]
+
+
+async def test_what_another_server_has_recorded_meanwhile_is_not_recorded_again() -> None:
+    store = Store()
+    full, other = Server(store), Server(store, "two")
+    full.book.error = DependencyFailed("the disk is full")
+    await full.ask()
+    await asyncio.sleep(6)
+    await other.ask()
+    full.book.error = None
+
+    await asyncio.sleep(11)
+
+    assert full.book.records == {}
+    assert other.book.records == {"t": b'"one1"'}
+    assert (await full.ask()).place == Place("two", 1)
+
+
+async def test_what_may_not_be_answered_without_a_record_is_recorded_all_the_same() -> None:
+    it = Server(Store(), on_failure="refuse")
+    it.book.error = DependencyFailed("the disk is full")
+    with pytest.raises(DependencyFailed, match="full"):
+        await it.ask()
+    it.book.error = None
+
+    await asyncio.sleep(1)
+
+    assert it.book.records == {"t": b'"one1"'}
+
+
+async def test_records_are_tried_again_until_nobody_knows_of_the_decision_any_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = Server(Store())
+    it.book.error = DependencyFailed("the disk is full")
+    await it.ask()
+
+    await asyncio.sleep(3700)
+
+    it.book.error = None
+    await asyncio.sleep(60)
+    assert it.book.records == {}
+    told = "records that may not be there, and are not tried again: 1; the first: of 't'"
+    assert told in caplog.messages
 
 
 async def test_what_a_server_could_not_record_before_it_restarted_it_records_then() -> None:

@@ -176,8 +176,56 @@ def test_records_that_are_missing_when_a_server_starts_are_noted_for_good(tmp_pa
 
     chain(tmp_path, "t7")
 
+    assert b'{"event":"lost","from":5,"through":6}' in segments(tmp_path)[1].read_bytes()
+    assert bad(tmp_path) == (5, "record 7 is in its place")
+    assert [each.seq for each in found(tmp_path, "t7")] == [8]
+
+
+@pytest.mark.parametrize(
+    ("gone", "first", "why"),
+    [
+        ([0], 1, "it is missing, and so are all up to record 2"),
+        ([2], 5, "record 7 is in its place"),
+        ([0, 1, 2], 1, "it is missing, and so are all up to record 6"),
+    ],
+)
+def test_a_segment_that_was_moved_away_is_missed_however_often_a_server_starts_after_that(
+    gone: list[int], first: int, why: str, tmp_path: Path
+) -> None:
+    chain(tmp_path, *IDS, per_segment=2)
+    there = segments(tmp_path)
+    for number in gone:
+        there[number].unlink()
+
+    chain(tmp_path, "t7")
+    chain(tmp_path, "t8")
+
+    assert bad(tmp_path) == (first, why)
+    assert len(found(tmp_path, "t8")) == 1
+
+
+def test_what_is_missed_is_forgotten_when_its_time_is_over(tmp_path: Path) -> None:
+    chain(tmp_path, *IDS, per_segment=2)
+    segments(tmp_path)[2].unlink()
+    chain(tmp_path, "t7")
+    it = writer(tmp_path, now_us=9 * DAY_US, keep_s=5 * 86_400)
+
+    it.tend(9 * DAY_US)
+    it.close()
+
+    assert found(tmp_path, "t1") == []
+    assert checked(tmp_path).whole
+
+
+def test_a_head_that_was_missing_when_a_server_started_is_noted(tmp_path: Path) -> None:
+    chain(tmp_path, *IDS, per_segment=2)
+    segments(tmp_path)[2].unlink()
+    (tmp_path / "one.head").unlink()
+
+    chain(tmp_path, "t7")
+
     (note,) = checked(tmp_path).notes
-    assert note == '5: {"event":"lost","from":5,"through":6}'
+    assert '"file":"one.head","why":"it was missing, and so may be the last records"' in note
 
 
 @pytest.mark.parametrize("record", [1, 3, 6])

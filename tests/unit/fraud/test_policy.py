@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from inferd.config.reading import Refused
 from inferd.services.fraud.policy import Policy
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.transactions import Payment
 from inferd.services.fraud.vocabulary import Decision
 from support.fraud import policy, policy_text

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from inferd.config.reading import Refused
 from inferd.services.fraud.policy import Policy
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import RuleSet
 from inferd.services.fraud.transactions import FIELDS

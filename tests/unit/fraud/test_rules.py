@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from inferd.services.fraud.reading import Refused
+from inferd.config.reading import Refused
 from inferd.services.fraud.rules import RuleSet
 from inferd.services.fraud.vocabulary import Action, Outcome
 from support.fraud import KNOWN, rule, rule_set, rules_text, values
@@ -178,6 +178,8 @@ def test_a_misspelt_field_is_refused_and_the_right_one_is_named() -> None:
         (rule("X"), "rules.X.id: .*pattern"),
         (rule("x", weight=1), "rules.x.weight: no such key"),
         ({"id": "x", "when": "true"}, "rules.x.action: it is required$"),
+        (rule("x", "user:count > 1"), "^rules.x.when: here user:count is user.count$"),
+        (rule("x", "transaction.country.matches('(')"), "^rules.x.when: invalid regular expr.*RE2"),
     ],
 )
 def test_what_is_wrong_with_a_rule_is_told_with_its_path(
@@ -196,6 +198,20 @@ def test_a_variable_that_is_known_and_not_declared_is_told_with_what_to_write() 
     assert refused.value.problems == (
         "rules.x.when: not declared; under `variables` there must be `user.count: int64`",
     )
+
+
+def test_features_have_a_dot_also_where_they_are_declared() -> None:
+    with pytest.raises(Refused, match=r"^variables.user:count\S*: here it is user.count"):
+        RuleSet.read(rules_text(rule("x"), variables={"user:count": "int64"}), KNOWN)
+
+
+def test_no_rules_are_refused_unless_they_are_meant() -> None:
+    with pytest.raises(Refused, match=r"^rules: there are none; .* `no_rules: true`$"):
+        RuleSet.read("rules: []", KNOWN)
+    with pytest.raises(Refused, match=r"^no_rules: there are 1$"):
+        RuleSet.read(rules_text(rule("x"), no_rules=True), KNOWN)
+
+    assert RuleSet.read("{rules: [], no_rules: true}", KNOWN).rules == []
 
 
 def test_off_means_off_with_and_without_quotes() -> None:

@@ -5,6 +5,7 @@ machine is: a server that is to be late waits for much longer than the deadline.
 """
 
 import asyncio
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def load(
     connections: int = 1,
     idle_connections: int = 0,
     metadata: Mapping[str, str] | None = None,
+    warmup_s: float = 0.0,
 ) -> Load:
     return Load(
         pattern=pattern,
@@ -76,6 +78,7 @@ def load(
         connections=connections,
         idle_connections=idle_connections,
         metadata=metadata or {},
+        warmup_s=warmup_s,
     )
 
 
@@ -200,6 +203,61 @@ def test_a_schedule_names_the_deadline_and_the_request_of_every_call(tmp_path: P
     assert seconds == [10, 2, 9]
     assert counts(report) == {"OK": 2}
     assert [(each.row, each.status) for each in ends] == [(1, "OK"), (2, "OK")]
+
+
+def fired_from_a_file(
+    directory: Path, bodies: bytes, *rows: Planned, port: int = 1, body: bytes = b""
+) -> tuple[int, str]:
+    """Send requests that are in one file, behind one that has its own; return as `ran`."""
+    pattern = Scheduled(directory / "rows", directory / "ends")
+    planned.write(pattern.rows, rows)
+    (directory / "bodies").write_bytes(bodies)
+    (directory / "body").write_bytes(framed(body))
+    first = [directory / "body"] if body else []
+    told = openload.words(load(pattern, warmup_s=0.01), port, *first)
+    return ran(*told, "--bodies", str(directory / "bodies"))
+
+
+def ran(*told: str) -> tuple[int, str]:
+    """Return how the generator ended, and what it complained of."""
+    command = [str(openload.build()), *told]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("body", [b"", b"first"])
+def test_many_requests_come_from_one_file_and_are_numbered_behind_the_others(
+    body: bytes, tmp_path: Path
+) -> None:
+    own = [body] if body else []
+    messages = [b"", b"x" * 1_000, b"last"]
+    rows = [Planned(20 * MS, 9_000 * MS, body=at) for at in range(len(own) + len(messages))]
+    bodies = b"".join(map(framed, messages))
+
+    with scripted(says(answer)) as server:
+        code, said = fired_from_a_file(tmp_path, bodies, *rows, port=server.port, body=body)
+
+    assert (code, said) == (0, "")
+    assert sorted(each.body for each in server.requests) == sorted(map(framed, own + messages))
+
+
+@pytest.mark.parametrize("missing", [1, 4, 7])
+def test_a_file_of_requests_that_ends_within_one_is_refused(missing: int, tmp_path: Path) -> None:
+    bodies = (framed(b"one") + framed(b"two"))[:-missing]
+
+    code, said = fired_from_a_file(tmp_path, bodies, Planned(20 * MS, 9_000 * MS))
+
+    assert code == 1
+    assert "it ends within a request" in said
+
+
+def test_many_requests_need_a_schedule(tmp_path: Path) -> None:
+    told = openload.words(load(Closed(1)), 1)
+
+    code, said = ran(*told, "--bodies", str(tmp_path))
+
+    assert code == 2
+    assert said.startswith("openload: --bodies needs a --schedule")
 
 
 def test_of_calls_in_a_schedule_the_earliest_deadline_is_given_up_first(tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ class Head:
             os.close(self._file)
             text = f"the journal of {server} in {directory} is written by another process"
             raise OSError(error.errno, text) from error
-        if not os.fstat(self._file).st_size:
+        #: Whether there was none before.
+        self.is_new = not os.fstat(self._file).st_size
+        if self.is_new:
             self.write(BEGINNING)
             os.fsync(self._file)
 

@@ -186,7 +186,14 @@ class Writer:
                 {"event": "damaged", "file": f"{self._settings.server}.head", "why": str(error)}
             ]
         if head.seq > self.link.seq:
-            return [{"event": "lost", "from": self.link.seq + 1, "through": head.seq}]
+            what = {"event": "lost", "from": self.link.seq + 1, "through": head.seq}
+            # Their numbers are not used again: so they are missing for good, to whoever verifies.
+            self._close_segment()
+            self.link = head
+            return [what]
+        if self._head.is_new and self.link != BEGINNING:
+            why = "it was missing, and so may be the last records"
+            return [{"event": "damaged", "file": f"{self._settings.server}.head", "why": why}]
         return []
 
     def _notice_removal(self, now_us: int) -> None:

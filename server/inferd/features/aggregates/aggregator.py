@@ -60,6 +60,11 @@ class Aggregator:
             for each in definitions.views.values()
             if each.kind == "aggregated"
         }
+        #: By the events that go into them.
+        self._views_of = {
+            name: [each for each in self._views.values() if each.takes(name)]
+            for name in definitions.events
+        }
         #: What is known of the store, and what was found in it that is no state.
         self.states = States(max_states=max_states, max_bytes=max_bytes, clock=self._clock)
         self._backlog = Backlog()
@@ -82,8 +87,7 @@ class Aggregator:
 
     def checked(self, write: EventWrite, *, field: str = "") -> CheckedEvent:
         """Return an event ready for `record`. Raises `InvalidRequest` naming all that is wrong."""
-        name, now_us = write.event.name, self.now_us()
-        views = [each for each in self._views.values() if each.view.declared.events == name]
+        now_us, views = self.now_us(), self._views_of[write.event.name]
         return checked_event(write, views, now_us=now_us, limits=self._limits, field=field)
 
     async def record(

@@ -4,11 +4,12 @@ One event is of several entities at once, a payment of its user and of its merch
 the views of each. Its id is what tells it from others: the same one may come twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from inferd.errors import InvalidRequest, Violation
 from inferd.features.aggregates.views import AggregatedView
+from inferd.features.definitions import MAX_ID_BYTES
 from inferd.features.derivation import Event, EventField
 from inferd.features.kinds import Scalar
 from inferd.features.writing import Limits, unknown_names, wrong_time
@@ -70,7 +71,7 @@ def checked_event(
     ]
     values = _values(write.event, write.fields, f"{dot}fields", wrong)
     wrong += _too_large(write.event, values, limits.max_bytes, f"{dot}fields")
-    shares = _shares(write.event, values, views, f"{dot}fields", wrong)
+    shares = _shares(write, values, views, f"{dot}fields", wrong)
     if wrong:
         raise InvalidRequest("; ".join(each.description for each in wrong), violations=wrong)
     return CheckedEvent(write.event.name, write.event_id, write.event_us, shares)
@@ -126,6 +127,20 @@ def _too_large(
     return [Violation(f"{field}.{largest}", text)]
 
 
+def _too_long(
+    values: Mapping[str, Scalar | None], view: AggregatedView, field: str
+) -> Iterable[Violation]:
+    """Say which texts are too long for lists, which keep very many of them."""
+    for name in view.lists:
+        size = _size(values.get(name))
+        if size > MAX_ID_BYTES:
+            text = (
+                f"in lists of view {view.view.name}, texts have up to {MAX_ID_BYTES} bytes;"
+                f" {name} has {size}"
+            )
+            yield Violation(f"{field}.{name}", text)
+
+
 def _size(value: Scalar | None) -> int:
     if isinstance(value, str):
         return len(value.encode())
@@ -133,7 +148,7 @@ def _size(value: Scalar | None) -> int:
 
 
 def _shares(
-    event: Event,
+    write: EventWrite,
     values: Mapping[str, Scalar | None],
     views: Sequence[AggregatedView],
     field: str,
@@ -141,6 +156,8 @@ def _shares(
 ) -> tuple[Share, ...]:
     """Return who gets what; an entity that the event does not name gets nothing."""
     shares = []
+    event = write.event
+    said = {**values, "event.name": event.name, "event.time_us": write.event_us}
     for each in views:
         entity_id = values.get(each.by)
         if not isinstance(entity_id, int | str):
@@ -150,7 +167,8 @@ def _shares(
         except InvalidRequest as error:
             wrong += [each for each in error.violations if each not in wrong]
         else:
-            shares.append(Share(each, key, tuple([values.get(name) for name in each.reads])))
+            wrong += [it for it in _too_long(said, each, field) if it not in wrong]
+            shares.append(Share(each, key, tuple([said.get(name) for name in each.reads])))
     if not shares and not wrong:
         names = ", ".join(dict.fromkeys(each.by for each in views))
         text = f"event {event.name} is of nobody: it says none of {names}"

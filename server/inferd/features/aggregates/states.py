@@ -4,11 +4,10 @@ A blob carries a number that grows by one with every write, and of two blobs a s
 with the larger number. So whoever writes number n + 1 knows whether it was built on what is there.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from typing import NamedTuple
 
 from inferd.cache.blobs import EARLIEST_STAMP, HEAD, LATEST_STAMP, Entry, stamp_of
-from inferd.cache.local import Local
 from inferd.deadline import Clock
 from inferd.features.aggregates.views import AggregatedView
 from inferd.features.windows import State
@@ -38,13 +37,24 @@ class _Kept(NamedTuple):
     base: Base
     #: Tells its blob from others.
     blob_hash: int
+    size: int
+    #: In monotonic seconds.
+    until: float
 
 
 class States:
-    """Keeps states by key, those that were used last. Lives on the event loop."""
+    """Keeps states by key, those that were used last. Lives on the event loop.
+
+    A payment of the shop puts twenty here, and more than `cache.local` does would cost it dearly:
+    what is over leaves when it is asked for, or makes room like any other.
+    """
 
     def __init__(self, *, max_states: int, max_bytes: int, clock: Clock) -> None:
-        self._kept: Local[_Kept] = Local(max_entries=max_states, max_bytes=max_bytes, policy="lru")
+        #: Who was used longest ago comes first.
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._max_states = max_states
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._clock = clock
         #: Blobs that are no states of their view, by view.
         self.corrupt: Counter[str] = Counter()
@@ -54,9 +64,13 @@ class States:
 
     def keep(self, view: AggregatedView, key: str, state: State, blob: bytes) -> None:
         """Keep the state of a blob that is in the store."""
-        kept = _Kept(Base(state, stamp_of(blob)), hash(blob))
+        self.forget(key)
         size = STATE_BYTES + BLOB_TIMES * len(blob)
-        self._kept.put(key, kept, now=self._clock(), ttl_s=view.keep_s, size=size)
+        base, until = Base(state, stamp_of(blob)), self._clock() + view.keep_s
+        self._kept[key] = _Kept(base, hash(blob), size, until)
+        self._bytes += size
+        while self._bytes > self._max_bytes or len(self._kept) > self._max_states:
+            self._bytes -= self._kept.popitem(last=False)[1].size
 
     def take(self, view: AggregatedView, key: str, now_us: int) -> Base | None:
         """Take out what events may be added to; None: it must be read.
@@ -65,26 +79,33 @@ class States:
         event in its longest window may be forgotten by the store at any time, and then begun anew
         by another server; that one's first write would not be noticed, so it is read again.
         """
-        kept = self._kept.get(key, self._clock())
+        kept = self._get(key)
         if kept is None:
             return None
-        self._kept.discard(key)
+        self.forget(key)
         recent = kept.base.state.newest_us > now_us - view.plan.longest_us
         return kept.base if recent else None
 
     def forget(self, key: str) -> None:
         """Forget what is not in the store any more."""
-        self._kept.discard(key)
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= kept.size
 
     def known(self, view: AggregatedView, key: str, blob: bytes) -> State | None:
         """Return the state of a blob that was read; None: it is of none. It is to be read only."""
-        kept = self._kept.get(key, self._clock())
+        kept = self._get(key)
         if kept is not None and kept.blob_hash == hash(blob):
+            self._kept.move_to_end(key)
             return kept.base.state
         state = self.decoded(view, blob)
         if state is not None:
             self.keep(view, key, state, blob)
         return state
+
+    def _get(self, key: str) -> _Kept | None:
+        kept = self._kept.get(key)
+        return None if kept is None or kept.until <= self._clock() else kept
 
     def base(self, view: AggregatedView, blob: bytes | None) -> Base:
         """Return what events are added to, given what is in the store."""

@@ -20,7 +20,7 @@ _NUMBERS: Mapping[str, type] = {"int64": int, "float64": float, "bool": bool}
 
 def from_text(kind: Kind, text: str) -> Held:
     """Read a cell of a CSV file: booleans are true or false, lists JSON, and bytes Base64."""
-    if kind.length:
+    if kind.is_list:
         return kind.checked(_json(kind, text), finite=True)
     if kind.name in _NUMBERS:
         try:
@@ -49,7 +49,7 @@ def from_sqlite(kind: Kind, value: object) -> Held:
     """Read a column: booleans are 0 or 1, and lists JSON."""
     if kind.name == "bool" and type(value) is int and value in (0, 1):
         return bool(value)
-    if kind.length and isinstance(value, str):
+    if kind.is_list and isinstance(value, str):
         value = _json(kind, value)
     return kind.checked(value, finite=True)
 

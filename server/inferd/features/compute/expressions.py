@@ -10,7 +10,8 @@ nullable types, and the checked expression is then evaluated where nothing is de
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,7 @@ _RESULTS = {
     "STRING": "string",
     "BYTES": "bytes",
     "LIST<DOUBLE>": "float_list",
+    "LIST<STRING>": "string_list",
 }
 
 #: What is no code: strings (raw ones have no escapes), and comments to the end of the line.
@@ -41,6 +43,9 @@ _NO_CODE = re.compile(
     | //[^\n]*
     """,
     re.VERBOSE | re.DOTALL,
+)
+_TOKEN = re.compile(
+    rf"(?P<no_code>{_NO_CODE.pattern}) | \bmatches\s*\( | \w+ | \S", re.VERBOSE | re.DOTALL
 )
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*")
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
@@ -76,6 +81,7 @@ class Expression:
         try:
             text.encode()
             checked = cel.NewEnv(variables=types).compile(text)
+            _check_patterns(text)
             program = _untyped().deserialize(checked.serialize())
         except (RuntimeError, ValueError) as error:
             raise BadExpression(_described(str(error), variables)) from error
@@ -101,7 +107,9 @@ class Expression:
 
 
 def _nullable(cel: Any, kind: Kind) -> Any:
-    return cel.Type.List(cel.Type.DOUBLE) if kind.length else cel.Type(_NULLABLE[kind.name])
+    if kind.is_list:
+        return cel.Type.List(cel.Type.DOUBLE if kind.length else cel.Type.STRING)
+    return cel.Type(_NULLABLE[kind.name])
 
 
 def _given(value: Held | None) -> Any:
@@ -113,7 +121,7 @@ def _given(value: Held | None) -> Any:
         raise ValueError("a text with NUL")
     if type(value) is bytes:
         return bytearray(value)
-    return [*value] if type(value) is tuple else value
+    return [_given(each) for each in value] if type(value) is tuple else value
 
 
 def _held(value: Any) -> Held | None:
@@ -134,6 +142,34 @@ def named(text: str, variables: Iterable[str]) -> tuple[str, ...]:
         prefixes = (".".join(steps[:end]) for end in range(1, len(steps) + 1))
         found.update(dict.fromkeys(name for name in prefixes if name in known))
     return tuple(found)
+
+
+def _check_patterns(text: str) -> None:
+    """Raise `BadExpression` for a pattern that is none: else nobody would know before it is used.
+
+    One that is put together, or comes from a variable, is not known yet.
+    """
+    for literal in _patterns(text):
+        result = _untyped().compile(f"''.matches({literal})").eval(data={})
+        if result.type() == _cel().Type.ERROR:
+            why = str(result.value()).removeprefix("INVALID_ARGUMENT: ")
+            raise BadExpression(f"{why} (in matches, RE2)")
+
+
+def _patterns(text: str) -> Iterator[str]:
+    """Yield the literals that are given to `matches` as patterns, as they are written."""
+    calls: list[bool] = []  # open parentheses: whether each is that of `matches`
+    last: deque[re.Match[str]] = deque(maxlen=2)
+    for token in _TOKEN.finditer(text):
+        if token[0].startswith("//"):
+            continue
+        if token[0][-1] == "(" and not token["no_code"]:
+            calls.append(len(token[0]) > 1)
+        elif token[0] == ")" and calls and calls.pop():
+            before, literal = last
+            if literal["no_code"] and before[0][-1] in "(,":
+                yield literal[0]
+        last.append(token)
 
 
 def _described(told: str, variables: Mapping[str, Kind]) -> str:

@@ -8,7 +8,8 @@ the one that came exactly W earlier does not any more, so that no event is in tw
 """
 
 from inferd.features.windows.aggregates import Aggregate, Answer, Function
+from inferd.features.windows.newest import Newest
 from inferd.features.windows.plan import RING_US, Plan
 from inferd.features.windows.state import Added, State
 
-__all__ = ["RING_US", "Added", "Aggregate", "Answer", "Function", "Plan", "State"]
+__all__ = ["RING_US", "Added", "Aggregate", "Answer", "Function", "Newest", "Plan", "State"]

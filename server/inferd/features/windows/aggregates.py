@@ -15,7 +15,7 @@ from inferd.features.windows.reducers import Reducer
 
 SECOND_US = 1_000_000
 
-Answer = float | int | str | bytes | None
+Answer = float | int | str | bytes | tuple[str, ...] | None
 
 
 class Function(StrEnum):

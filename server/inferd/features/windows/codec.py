@@ -13,6 +13,7 @@ from zlib import crc32
 import msgspec
 
 from inferd.cache.blobs import HEAD, STAMPED
+from inferd.features.windows.newest import Columns, Dated
 from inferd.features.windows.ring import Event
 from inferd.features.windows.tiles import Level, Partials
 
@@ -29,20 +30,25 @@ class Kept(NamedTuple):
     events: list[Event]
     #: Of each level the tiles, with their numbers.
     tiles: Sequence[Sequence[tuple[int, Partials]]]
+    #: As `Latest` sorts them. Of plans without lists it is not in the bytes.
+    newest: Sequence[Dated] = ()
 
 
 class Codec:
     """Writes and reads what is kept for one plan."""
 
-    def __init__(self, levels: Sequence[Level], fingerprint: int) -> None:
+    def __init__(
+        self, levels: Sequence[Level], fingerprint: int, columns: Columns | None = None
+    ) -> None:
         self._fingerprint = fingerprint
         self._decode_blob = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
-        self._decode: Any = msgspec.msgpack.Decoder(_type_of(levels)).decode
+        self._decode: Any = msgspec.msgpack.Decoder(_type_of(levels, columns)).decode
         self._encode = msgspec.msgpack.Encoder().encode
+        self._parts = 4 if columns is None else 5
 
     def encode(self, stamp: int, kept: Kept) -> bytes:
         """Return a blob."""
-        body = self._encode(kept)
+        body = self._encode(kept[: self._parts])
         checksum = crc32(body, self._fingerprint).to_bytes(_CRC_BYTES)
         return HEAD + stamp.to_bytes(STAMPED - len(HEAD)) + self._encode(checksum + body)
 
@@ -53,7 +59,7 @@ class Codec:
             body = summed[_CRC_BYTES:]
             if crc32(body, self._fingerprint) != int.from_bytes(summed[:_CRC_BYTES]):
                 return None
-            newest_us, recent, events, tiles = self._decode(body)
+            newest_us, recent, events, tiles, *newest = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return Kept(
@@ -61,17 +67,21 @@ class Codec:
             recent,
             events,
             [[(index, list(partials)) for index, partials in level] for level in tiles],
+            *newest,
         )
 
 
-def _type_of(levels: Sequence[Level]) -> Any:
+def _type_of(levels: Sequence[Level], columns: Columns | None) -> Any:
     # Cells not by their types: msgspec cannot tell texts from bytes in a union.
     events = list[tuple[int, tuple[Any, ...]]]
     tiles = [
         _list_of(_tuple_of(int, _tuple_of(*(slot.reducer.state | None for slot in level.slots))))
         for level in levels
     ]
-    return _tuple_of(int, list[int], events, _tuple_of(*tiles))
+    newest = (
+        [] if columns is None else [_list_of(_tuple_of(int, _tuple_of(*[str] * len(columns.of))))]
+    )
+    return _tuple_of(int, list[int], events, _tuple_of(*tiles), *newest)
 
 
 def _tuple_of(*types: Any) -> Any:

@@ -24,6 +24,9 @@ class Ring:
         self._capacity = capacity
         self._events = deque(events)
 
+    def __len__(self) -> int:
+        return len(self._events)
+
     def add(self, event: Event) -> Event | None:
         """Add an event wherever it belongs, and return the oldest if there are now too many."""
         events = self._events

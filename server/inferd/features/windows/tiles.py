@@ -61,6 +61,9 @@ class Tiles:
         #: The first that any window can need.
         self._first = self._first_needed(0)
 
+    def __len__(self) -> int:
+        return len(self._tiles)
+
     @property
     def start_us(self) -> int:
         """Nothing of this time or earlier is kept."""
@@ -108,6 +111,9 @@ class Tiles:
         """Take out the tiles that no window needs at a time, and return them with their starts."""
         tiles = self._tiles
         first = self._first_needed(as_of_us)
+        if not tiles:
+            self._first = first
+            return []
         passed = range(self._first, first)
         # Whichever are fewer: those that can have become too old, or all that there are.
         old = [index for index in (passed if len(passed) < len(tiles) else tiles) if index < first]

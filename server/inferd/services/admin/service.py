@@ -11,12 +11,14 @@ from typing import TypeVar
 from inferd.call import Call
 from inferd.deadline import Clock
 from inferd.errors import InvalidRequest, NotFound
+from inferd.experiments.keeping import Keeper
 from inferd.inference.models import Models
 from inferd.resilience.breaker import Breaker, State
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.admin import faults as fault_messages
 from inferd.services.admin import guards as messages
+from inferd.services.admin.experiments import ExperimentCalls
 from inferd.services.limits import Limits
 from inferd.v1 import admin_pb2 as pb
 
@@ -47,12 +49,15 @@ class Admin:
         limits: Limits,
         *,
         clock: Clock,
+        experiments: Keeper | None = None,
     ) -> None:
+        """`experiments`: None: there are none."""
         self._toolbox = toolbox
         self._models = models
         self._faults = faults
         self._limits = limits
         self._clock = clock
+        self._experiments = ExperimentCalls(experiments)
 
     async def list_dependencies(
         self, request: pb.ListDependenciesRequest, _: Call
@@ -132,6 +137,24 @@ class Admin:
             faults=[fault_messages.active(each) for each in self._faults.listing()],
             points=self._faults.names(),
         )
+
+    async def list_experiments(
+        self, request: pb.ListExperimentsRequest, _: Call
+    ) -> pb.ListExperimentsResponse:
+        """Return the experiments in force, and who is in them."""
+        return self._experiments.listed(request)
+
+    async def reload_experiments(
+        self, request: pb.ReloadExperimentsRequest, _: Call
+    ) -> pb.ReloadExperimentsResponse:
+        """Read the file of experiments again."""
+        return await self._experiments.reload(request)
+
+    async def stop_experiment(
+        self, request: pb.StopExperimentRequest, call: Call
+    ) -> pb.StopExperimentResponse:
+        """Stop an experiment, or an arm of it."""
+        return await self._experiments.stop(request, call)
 
     def _breakers(self) -> dict[str, Breaker]:
         of_dependencies = {name: it.breaker for name, it in self._toolbox.dependencies.items()}

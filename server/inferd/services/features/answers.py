@@ -106,6 +106,10 @@ def _hold(column: pb.FeatureColumn, kind: Kind, cells: Sequence[Any]) -> None:
         held.width = kind.length
         zeros = (0.0,) * kind.length
         cells = [*chain.from_iterable(zeros if each is None else each for each in cells)]
+    elif kind.is_list:
+        lists = [each or () for each in cells]
+        held.lengths.extend([len(each) for each in lists])
+        cells = [*chain.from_iterable(lists)]
     elif None in cells:
         cells = [zero if each is None else each for each in cells]
     held.values.extend(cells)
@@ -118,4 +122,5 @@ _COLUMNS: Mapping[str, tuple[str, object]] = {
     "string": ("string_values", ""),
     "bytes": ("bytes_values", b""),
     "float_list": ("float_lists", None),
+    "string_list": ("string_lists", None),
 }

@@ -18,7 +18,7 @@ def described(definitions: Definitions, view: str) -> pb.DescribeFeaturesRespons
     if view:
         views = [definitions.view(view, field="view")]
         entities = [views[0].entity]
-        events = [each for each in events if each.name == views[0].declared.events]
+        events = [each for each in events if each.name in (views[0].declared.events or ())]
     return pb.DescribeFeaturesResponse(
         entities=[_entity(each) for each in entities],
         views=[_view(each) for each in views],
@@ -52,7 +52,7 @@ def _view(view: View) -> pb.FeatureView:
         max_age_s=None if view.max_age_us is None else view.max_age_us / US,
         features=[_feature(each) for each in view.features],
         kind=view.kind,
-        events=view.declared.events or "",
+        events=view.declared.events or (),
         cache_ttl_s=view.declared.cache_ttl_s,
         request={each.name: str(each.type) for each in view.declared.request},
     )

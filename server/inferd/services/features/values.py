@@ -22,6 +22,8 @@ def plain(value: pb.FeatureValue) -> Held | None:
         return None
     if kind == "float_list":
         return tuple(value.float_list.values)
+    if kind == "string_list":
+        return tuple(value.string_list.values)
     held: Held = getattr(value, kind)
     return held
 
@@ -32,5 +34,8 @@ def fill(message: pb.FeatureValue, kind: Kind, value: Any) -> None:
         message.SetInParent()
     elif kind.length:
         message.float_list.values.extend(value)
+    elif kind.is_list:
+        message.string_list.SetInParent()  # also if it is empty
+        message.string_list.values.extend(value)
     else:
         setattr(message, _FIELDS[kind.name], value)

@@ -67,14 +67,21 @@ class Assessments:
         return None if blob is None else _decoded(blob)
 
     async def keep(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> Assessed:
-        """Keep an assessment unless there is one; return the one that is there then.
+        """Keep an assessment that is not on record yet, unless there is one.
 
-        Raises what a guard raises.
+        Return the one that is there then. Raises what a guard raises.
         """
-        stamp = DECIDED if it.place is None else ON_RECORD
-        if await self._write(call, deadline, self._entry(id, it, stamp)) is Written.STORED:
+        (written,) = await self._write(call, deadline, [self._entry(id, it, DECIDED)])
+        if written is Written.STORED:
             return it
         return await self.get(call, deadline, id) or it
+
+    async def mark(
+        self, call: Call, deadline: Deadline, on_record: Sequence[tuple[str, Assessed]]
+    ) -> None:
+        """Keep that assessments are on record. Raises what a guard raises."""
+        entries = [self._entry(id, it, ON_RECORD) for id, it in on_record]
+        await self._write(call, deadline, entries)
 
     def _entry(self, id: str, it: Assessed, stamp: int) -> Entry:
         # An integer of eight bytes is always written as one from this stamp on.
@@ -83,9 +90,8 @@ class Assessments:
     async def _get(self, _: Call, __: Deadline, ids: Sequence[str]) -> Sequence[bytes | None]:
         return await self._blobs.get(ids)
 
-    async def _put(self, _: Call, __: Deadline, entry: Entry) -> Written:
-        (written,) = await self._blobs.put([entry])
-        return written
+    async def _put(self, _: Call, __: Deadline, entries: Sequence[Entry]) -> Sequence[Written]:
+        return await self._blobs.put(entries)
 
 
 def _decoded(blob: bytes) -> Assessed:

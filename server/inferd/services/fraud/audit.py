@@ -78,6 +78,13 @@ class Trail:
             return self.missed(error)
         return Place(self.server, seq)
 
+    async def again(self, id: str, body: bytes, at_us: int) -> Place | None:
+        """Have a record written that could not be, as long as it takes; None: it still cannot."""
+        try:
+            return Place(self.server, await self._records.begin(Entry(KIND, id, at_us, body)))
+        except InferdError:
+            return None
+
     def missed(self, error: InferdError) -> Degradation:
         """Return how an answer is degraded that is not known to be on record, or raise why."""
         self._failed(error)

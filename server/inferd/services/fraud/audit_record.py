@@ -24,6 +24,8 @@ class FeatureUsed(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     #: Microseconds since what it tells of; None where that is not known.
     age_us: int | None = None
+    #: Whether the value may not be recorded: there is its hash, or nothing.
+    redacted: bool = False
 
 
 class ModelUsed(msgspec.Struct, frozen=True, kw_only=True):

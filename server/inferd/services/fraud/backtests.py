@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from inferd.errors import InvalidRequest
+from inferd.errors import InvalidRequest, Violation
 from inferd.features.kinds import Held, Kind
 from inferd.services.features.values import plain
 from inferd.services.fraud.backtest import Accuracy, Backtest, Recorded
 from inferd.services.fraud.outcomes import Label
-from inferd.services.fraud.past import Past
+from inferd.services.fraud.past import Past, Span
 from inferd.services.fraud.policy import Policy
 from inferd.services.fraud.rules import RuleSet
 from inferd.services.fraud.vocabulary import Decision
@@ -35,6 +35,18 @@ def given(
             _LABELS.get(each.label),
             _decision(each.decision, f"transactions[{number}].decision"),
         )
+
+
+def span(request: pb.BacktestRulesRequest) -> Span:
+    """Return of which time the transactions are. Raises `InvalidRequest` if it ends before."""
+    begin = request.from_us if request.HasField("from_us") else None
+    end = request.until_us if request.HasField("until_us") else None
+    if begin is not None and end is not None and begin > end:
+        text = f"from_us, {begin}, is after until_us, {end}"
+        raise InvalidRequest(
+            text, violations=[Violation(name, text) for name in ("from_us", "until_us")]
+        )
+    return begin, end
 
 
 def on_record(past: Iterable[Past], labels: Mapping[str, Label]) -> list[Recorded]:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, InstanceOf, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from inferd.config.fraud_service import dotted
 from inferd.config.section import Section
-from inferd.features.derivation import Name, Reference
+from inferd.features.derivation import Name, Reference, Typed
 from inferd.features.kinds import Kind
 from inferd.features.suggestions import nearest
 from inferd.services.fraud import lists
@@ -56,16 +57,25 @@ class Declared(Section):
         return self
 
 
+Dotted = Annotated[Reference, BeforeValidator(dotted)]
+
+
 class DeclaredRules(Section):
     """All that a file declares."""
 
-    variables: Mapping[Reference, Annotated[InstanceOf[Kind], BeforeValidator(Kind.named)]] = {}
+    variables: Mapping[Dotted, Typed] = {}
     """What rules see, with its type, as of features. Lists need not be declared."""
     rules: Annotated[tuple[Declared, ...], Field(max_length=MOST_RULES)]
+    no_rules: bool = False
+    """Whether it is meant that there are none."""
 
 
 def contradictions(declared: DeclaredRules, known: Mapping[str, Kind]) -> Iterator[str]:
     """Yield what cannot be: ids that are there twice, and variables that nobody knows."""
+    if not declared.rules and not declared.no_rules:
+        yield "rules: there are none; if that is meant, say `no_rules: true`"
+    if declared.rules and declared.no_rules:
+        yield f"no_rules: there are {len(declared.rules)}"
     for rule_id, times in Counter(each.id for each in declared.rules).items():
         if times > 1:
             yield f"rules.{rule_id}: declared {times} times"

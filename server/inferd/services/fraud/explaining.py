@@ -6,7 +6,7 @@ Inputs that only tell something together share nothing: it is what each would ch
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -44,6 +44,19 @@ async def contributions(
     except InferdError:
         return []  # it is there no more, or has too much to do
     return _contributions(scorer.name, inputs, scores)
+
+
+def in_order_of_weight(
+    told: Iterable[pb.FeatureContribution], weights: Mapping[str, float]
+) -> list[pb.FeatureContribution]:
+    """Return what inputs added, model by model, those first that the decision heeded most.
+
+    Within a model the inputs that added most are first. Log-odds of different models are not in one
+    order: a model whose scores are no probabilities would always be first, or last.
+    """
+    return sorted(
+        told, key=lambda it: (-weights.get(it.model, 0.0), it.model, -abs(it.contribution))
+    )
 
 
 def _contributions(

@@ -15,6 +15,7 @@ from inferd.services.fraud.audit_record import FeatureUsed
 from inferd.services.fraud.rules import Values
 
 JOIN = "|"
+_ESCAPED = str.maketrans({JOIN: f"\\{JOIN}", "\\": "\\\\"})
 _LATE = Status.TIMED_OUT
 
 Sources = Mapping[str, Sequence[str]]
@@ -36,14 +37,17 @@ NOTHING_NEEDED = Told({}, [], failed=False, partly=False)
 
 
 def said(values: Values, source: Sequence[str]) -> Held | None:
-    """Return what variables say together; None if one of them is not known, or empty."""
+    """Return what variables say together; None if one of them is not known, or empty.
+
+    Others never say the same: a `|` in a value has a backslash before it, and so has a backslash.
+    """
     if len(source) == 1:
         value = values[source[0]]
         return None if value == "" else value
     parts = [values[name] for name in source]
     if any(each is None or each == "" for each in parts):
         return None
-    return JOIN.join(map(str, parts))
+    return JOIN.join(str(each).translate(_ESCAPED) for each in parts)
 
 
 class _Part(NamedTuple):

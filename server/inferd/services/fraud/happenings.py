@@ -1,12 +1,14 @@
 """What aggregates are told of transactions: that they happened, and how they turned out.
 
-A transaction is recorded behind everybody's back. An outcome is recorded while its reporter waits,
+A transaction is recorded behind everybody's back, together with those of the next milliseconds:
+so the store is asked once for several of them. An outcome is recorded while its reporter waits,
 for it is worth nothing unless it is safe.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 
 from inferd.call import Call
@@ -22,6 +24,8 @@ from inferd.features.suggestions import nearest
 from inferd.services.fraud.features import fits, said, unknown
 from inferd.services.fraud.intake import Taken
 
+GATHER_S = 0.01
+"""For so long transactions are gathered, to be recorded at once."""
 RECORD = "/inferd.v1.FraudService/record"
 OUTCOME_VARIABLES: Mapping[str, Kind] = {
     "outcome.fraud": Kind("float64"),
@@ -44,17 +48,22 @@ class Happenings:
         self._within_s = settings.record_ms / 1000
         self._aggregator = aggregator
         self._clock = clock
+        #: What is recorded next.
+        self._told: list[Taken] = []
         self._under_way: set[asyncio.Task[None]] = set()
-        #: Transactions that were recorded, and those that could not be.
+        self._hurry = asyncio.Event()
+        #: Transactions that were recorded, and those that were not, or perhaps not.
         self.recorded = self.unrecorded = 0
 
     def transaction(self, taken: Taken) -> None:
         """Have a transaction recorded. Returns at once, and never raises."""
         if self._transaction is None:
             return
-        task = asyncio.get_running_loop().create_task(self._recorded(self._transaction, taken))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._told.append(taken)
+        if len(self._told) == 1:
+            task = asyncio.get_running_loop().create_task(self._recorded(self._transaction))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
 
     def involved(self, taken: Taken) -> Kept:
         """Return what an outcome event will say of a transaction, as far as it is known by now."""
@@ -86,23 +95,39 @@ class Happenings:
 
     async def close(self) -> None:
         """Wait for what is under way: it does not take long."""
+        self._hurry.set()
         if self._under_way:
             await asyncio.wait(self._under_way)
 
-    async def _recorded(self, declared: FraudEvent, taken: Taken) -> None:
+    async def _recorded(self, declared: FraudEvent) -> None:
         now = self._clock()
-        call = Call(RECORD, arrived=now)
+        call, deadline = Call(RECORD, arrived=now), Deadline(now + self._within_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._hurry.wait()
+        told, self._told = self._told, []
+        events = [event for taken in told if (event := self._event(declared, taken)) is not None]
+        try:
+            await self._aggregator.record(call, deadline, events)
+            self.recorded += len(events)
+        except InferdError as error:
+            self._missed(len(events), error)
+
+    def _event(self, declared: FraudEvent, taken: Taken) -> CheckedEvent | None:
+        """Return what is recorded of a transaction; None, counted: it cannot be."""
         fields = {name: said(taken.values, source) for name, source in declared.fields.items()}
         at_us = taken.values["transaction.time_us"]
         assert isinstance(at_us, int), "it was checked"
         try:
-            event = self._checked(declared.event, taken.id, at_us, fields)
-            await self._aggregator.record(call, Deadline(now + self._within_s), [event])
-            self.recorded += 1
+            return self._checked(declared.event, taken.id, at_us, fields)
         except InferdError as error:
-            if not self.unrecorded:
-                log.warning("a transaction is not recorded, and others may not be: %s", error)
-            self.unrecorded += 1
+            self._missed(1, error)
+            return None
+
+    def _missed(self, count: int, error: InferdError) -> None:
+        if not self.unrecorded:
+            log.warning("a transaction is not recorded, and others may not be: %s", error)
+        self.unrecorded += count
 
     def _checked(self, name: str, id: str, at_us: int, fields: Kept) -> CheckedEvent:
         declared = self._aggregator.definitions.events[name]

@@ -9,7 +9,8 @@ A store that fails takes nothing but this promise from an answer, which then say
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from inferd.errors import InferdError, InvalidRequest, TimedOut
 from inferd.resilience.degradation import ABSENT, Degradation
 from inferd.services.fraud.assessments import Assessed, Assessments
 from inferd.services.fraud.audit import Place, Trail
+from inferd.services.fraud.owed import Owed
+from inferd.services.fraud.patience import Patience
 
 STAGE = "idempotency"
 US = 1_000_000
@@ -30,8 +33,10 @@ LOOK_S = 0.002
 after twice as long."""
 RESERVE_S = 0.005
 """What an answer needs of its deadline after waiting for another server."""
+GATHER_S = 0.01
+"""For so long decisions are gathered that are on record, to tell the store of all at once."""
 MARK_S = 5.0
-"""How long it may take to tell the store that a decision is on record. Nobody waits for that."""
+"""How long it may take to tell the store that decisions are on record. Nobody waits for that."""
 MARK_AGAIN_S = 0.1
 """After so long it is told again what it did not take; each further time after twice as long."""
 
@@ -96,11 +101,16 @@ class Once:
     ) -> None:
         self._assessments = assessments
         self._trail = trail
-        self._patience_us = settings.patience_ms * 1000
+        most = settings.near_entries
+        self._patience = Patience(settings.patience_ms / 1000, max_entries=most)
+        self._owed = Owed(self._paid, most=most, keep_s=settings.ttl_s, clock=clock)
         self._ttl_s = settings.ttl_s
-        self._near: Local[Assessed] = Local(max_entries=settings.near_entries, policy="lru")
+        self._near: Local[Assessed] = Local(max_entries=most, policy="lru")
         self._flights: Flights[_Settled] = Flights("the decision", clock)
+        #: What is on record, and the store is to be told so.
+        self._on_record: list[tuple[str, Assessed]] = []
         self._marks: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
         self._clock = clock
         self._wall_clock = wall_clock
         self.statistics = Statistics()
@@ -138,7 +148,9 @@ class Once:
     async def close(self) -> None:
         """Give up what is under way, and finish what nobody waits for, if that goes at once."""
         self._closing = True
+        self._hurry.set()
         await self._flights.close()
+        await self._owed.close()
         if self._marks:
             await asyncio.wait(self._marks)
 
@@ -201,24 +213,48 @@ class Once:
             it = await self._theirs(call, deadline, id, it)
         if it.place is None:
             if it.server != self._trail.server:
-                if not self._is_overdue(it):
+                if not self._is_overdue(id, it):
                     text = f"{it.server} has not yet recorded what it decided"
                     lacks.append(self._trail.missed(TimedOut(text)))
                     return it
                 self.statistics.adopted += 1
-            place = await self._trail.keep(call, deadline, id, it.record, it.at_us)
+            place: Place | Degradation | None = None
+            try:
+                place = await self._trail.keep(call, deadline, id, it.record, it.at_us)
+            finally:  # also where nobody is answered
+                if not isinstance(place, Place):
+                    self._owed.add(id, it)
             if isinstance(place, Degradation):
                 lacks.append(place)
                 return it
-            it = Assessed(it.fingerprint, it.assessment, it.at_us, it.server, place=place)
-            self._mark(id, it)
+            return self._on_record_at(place, id, it)
         self._keep_near(id, it)
         return it
+
+    def _on_record_at(self, place: Place, id: str, it: Assessed) -> Assessed:
+        it = Assessed(it.fingerprint, it.assessment, it.at_us, it.server, place=place)
+        self._owed.settle(id)
+        self._keep_near(id, it)
+        self._mark(id, it)
+        return it
+
+    async def _paid(self, id: str, it: Assessed) -> bool:
+        """Have a decision recorded that could not be; return whether it is now."""
+        now = self._clock()
+        call, deadline = Call("/inferd.fraud/again", arrived=now), Deadline.after(MARK_S, now=now)
+        found = await self._look(call, deadline, id, [])
+        if found is not None and found.place is not None:  # another server saw to it
+            self._keep_near(id, found)
+            return True
+        place = await self._trail.again(id, it.record, it.at_us)
+        if place is not None:
+            self._on_record_at(place, id, it)
+        return place is not None
 
     async def _theirs(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> Assessed:
         """Wait until another server has recorded what it decided, as long as there is time."""
         wait_s = LOOK_S
-        while not self._is_overdue(it):
+        while not self._is_overdue(id, it):
             if self._clock() + wait_s + RESERVE_S > deadline.at:
                 return it
             await asyncio.sleep(wait_s)
@@ -228,29 +264,38 @@ class Once:
                 return found
         return it
 
-    def _is_overdue(self, it: Assessed) -> bool:
-        return self._now_us() - it.at_us > self._patience_us
+    def _is_overdue(self, id: str, it: Assessed) -> bool:
+        now, wall_us = self._clock(), self._now_us()
+        return self._patience.is_over(id, it.at_us, now=now, wall_us=wall_us)
 
     def _mark(self, id: str, it: Assessed) -> None:
-        """Tell the store that a decision is on record; nobody waits for that."""
-        task = asyncio.create_task(self._marked(id, it), name="on record")
-        self._marks.add(task)
-        task.add_done_callback(self._marks.discard)
+        """Have the store told that a decision is on record; nobody waits for that."""
+        self._on_record.append((id, it))
+        if len(self._on_record) == 1:
+            task = asyncio.create_task(self._marked(), name="on record")
+            self._marks.add(task)
+            task.add_done_callback(self._marks.discard)
 
-    async def _marked(self, id: str, it: Assessed) -> None:
+    async def _marked(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._hurry.wait()
+        marks, self._on_record = self._on_record, []
         now = self._clock()
         call, deadline = Call("/inferd.fraud/mark", arrived=now), Deadline.after(MARK_S, now=now)
         wait_s = MARK_AGAIN_S
-        while not await self._marked_now(call, deadline, id, it):
+        while not await self._marked_now(call, deadline, marks):
             if self._closing or self._clock() + wait_s > deadline.at:
-                self.statistics.unmarked += 1
+                self.statistics.unmarked += len(marks)
                 return
             await asyncio.sleep(wait_s)
             wait_s *= 2
 
-    async def _marked_now(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> bool:
+    async def _marked_now(
+        self, call: Call, deadline: Deadline, marks: Sequence[tuple[str, Assessed]]
+    ) -> bool:
         try:
-            await self._assessments.keep(call, deadline, id, it)
+            await self._assessments.mark(call, deadline, marks)
         except InferdError:
             return False
         return True

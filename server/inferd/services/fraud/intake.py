@@ -11,10 +11,16 @@ from typing import NamedTuple
 from inferd.errors import InvalidRequest, Violation
 from inferd.features.definitions import US
 from inferd.features.kinds import Held, Kind
+from inferd.features.suggestions import nearest
 from inferd.features.writing import EARLIEST_US
 from inferd.services.fraud import money
 from inferd.services.fraud.lists import Entities, canonical
-from inferd.services.fraud.redaction import Redaction, has_card_number
+from inferd.services.fraud.redaction import (
+    Redaction,
+    has_card_number,
+    is_card_number,
+    without_cards,
+)
 from inferd.services.fraud.rules import Values
 from inferd.services.fraud.transactions import FIELDS, Payment, entities, facts, payment_of
 from inferd.services.fraud.vocabulary import EntityKind
@@ -25,6 +31,7 @@ MAX_TEXT_BYTES = 512
 MAX_SHORT_BYTES = 128
 MAX_METADATA = 32
 MAX_METADATA_KEY_BYTES = 64
+A_CARD = "it is the number of a card; a token of it is needed"
 
 DERIVED: Mapping[str, Kind] = {
     "transaction.amount": Kind("float64"),
@@ -112,7 +119,14 @@ class Intake:
             text = getattr(transaction.device_info, name)
             yield from _wrong_text(text, f"device_info.{name}", most)
         if has_card_number(transaction.card_id):
-            yield _violation("card_id", "it is the number of a card; a token of it is needed")
+            yield _violation("card_id", A_CARD)
+        for name, text in (
+            ("id", transaction.id),
+            ("user_id", transaction.user_id),
+            ("device_info.id", transaction.device_info.id),
+        ):
+            if is_card_number(text):  # the ids of merchants look like it, and are nobody's secret
+                yield _violation(name, A_CARD)
         yield from _wrong_money(transaction)
         yield from _wrong_place(transaction)
         yield from self._wrong_time(transaction.time_us)
@@ -129,15 +143,24 @@ class Intake:
             yield _violation("metadata", f"there may be {MAX_METADATA}, not {len(metadata)}")
             return
         for key, value in metadata.items():
-            field = f"metadata.{key:.64}"
+            field = f"metadata.{without_cards(key):.64}"
             yield from _wrong_text(key, field, MAX_METADATA_KEY_BYTES, least=1)
             yield from _wrong_text(value, field, MAX_TEXT_BYTES)
             kind = self._metadata.get(key)
             if kind is not None:
-                try:
-                    _parsed(value, kind)
-                except ValueError:
-                    yield _violation(field, f"expected {kind}, got {value!r:.80}")
+                yield from _wrong_value(value, field, kind)
+            elif not self._redaction.expects(f"metadata.{key}"):
+                text = "nothing is done with it, nor is it recorded"
+                yield _violation(field, f"{text}; {nearest(key, self._metadata)}")
+
+
+def asked_id(id: str) -> str:
+    """Return the id of a transaction that is asked about. Raises `InvalidRequest`."""
+    wrong = [*_wrong_text(id, "transaction_id", MAX_ID_BYTES, least=1)]
+    if wrong or is_card_number(id):
+        text = wrong[0].description if wrong else A_CARD
+        raise InvalidRequest(f"transaction_id: {text}", field="transaction_id")
+    return id
 
 
 def variables(metadata: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -163,11 +186,20 @@ def _wrong_text(text: str, name: str, most: int, *, least: int = 0) -> Iterator[
         yield _violation(name, it)
 
 
+def _wrong_value(text: str, name: str, kind: Kind) -> Iterator[Violation]:
+    try:
+        _parsed(text, kind)
+    except ValueError:
+        yield _violation(name, f"it is no {kind}")
+    if kind.name == "string" and is_card_number(text):
+        yield _violation(name, A_CARD)
+
+
 def _wrong_money(transaction: pb.Transaction) -> Iterator[Violation]:
     try:
         payment_of(transaction)
     except InvalidRequest as error:
-        yield from error.violations
+        yield from map(_discreet, error.violations)
 
 
 def _wrong_place(transaction: pb.Transaction) -> Iterator[Violation]:
@@ -184,7 +216,13 @@ def _wrong_place(transaction: pb.Transaction) -> Iterator[Violation]:
             try:
                 canonical(kind, value)
             except ValueError as error:
-                yield _violation(name, str(error))
+                yield _discreet(_violation(name, str(error)))
+
+
+def _discreet(violation: Violation) -> Violation:
+    """Return a problem that may be logged: what was said in place of it may be a card's number."""
+    told = is_card_number(violation.description)
+    return Violation(violation.field, A_CARD) if told else violation
 
 
 def _violation(name: str, description: str) -> Violation:

@@ -1,8 +1,10 @@
 """Decisions as messages, and as what is put on record of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from inferd import __version__
 from inferd.features.kinds import Held, Kind
@@ -119,7 +121,7 @@ def recorded(it: Decision, redaction: Redaction) -> AuditRecord:
         inputs_hash=it.taken.fingerprint,
         inputs=redaction.redacted(it.taken.inputs),
         lists={name: True for name, listed in it.lists.items() if listed},
-        features=it.told.used,
+        features=[_discreet(each, redaction) for each in it.told.used],
         rules=[
             RuleUsed(
                 id=rule.declared.id, mode=rule.declared.mode.name, outcome=Outcome(outcome).name
@@ -145,6 +147,14 @@ def recorded(it: Decision, redaction: Redaction) -> AuditRecord:
     )
 
 
+def _discreet(it: FeatureUsed, redaction: Redaction) -> FeatureUsed:
+    """Return a feature as it may be recorded: a text may be what a field of a transaction was."""
+    if not isinstance(it.value, str | bytes):
+        return it
+    kept = redaction.redacted({it.name: it.value}).get(it.name)
+    return it if kept == it.value else replace(it, value=kept, redacted=True)
+
+
 def feature(it: FeatureUsed, at_us: int) -> features_pb2.Feature:
     """Return a feature as it was at a time."""
     message = features_pb2.Feature(
@@ -154,7 +164,7 @@ def feature(it: FeatureUsed, at_us: int) -> features_pb2.Feature:
     )
     if it.age_us is not None:
         message.event_time_us, message.age_ms = at_us - it.age_us, it.age_us // 1000
-    if it.source:
+    if it.source and not it.redacted:
         fill(message.value, _kind(it.value), it.value)
     return message
 
@@ -235,9 +245,15 @@ def _kind(value: Held | list[float] | None) -> Kind:
         case bytes():
             return Kind("bytes")
         case list() | tuple():
-            return Kind("float_list", len(value))
+            return _kind_of_list(value)
         case _:
             return Kind("string")
+
+
+def _kind_of_list(value: Sequence[float | str]) -> Kind:
+    if not value or isinstance(value[0], str):
+        return Kind("string_list")
+    return Kind("float_list", len(value))
 
 
 def _us(seconds: float) -> int:

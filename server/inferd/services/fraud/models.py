@@ -76,7 +76,7 @@ class Scorer:
         for name, width in zip(self.settings.inputs, self._widths, strict=True):
             value = values[name]
             if isinstance(value, tuple):
-                row += value
+                row += map(float, value)
             elif value is None:
                 row += (missing,) * (width or 1)
             else:

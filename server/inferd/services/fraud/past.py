@@ -37,6 +37,7 @@ class Past(NamedTuple):
         features = {
             each.name: tuple(each.value) if isinstance(each.value, list) else each.value
             for each in it.features
+            if not each.redacted
         }
         return {**derived(inputs), **inputs, **features, **it.lists}
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from inferd.services.fraud import reading
+from inferd.config import reading
+from inferd.config.reading import Refused
 from inferd.services.fraud.declared_policy import (
     OTHER,
     Band,
@@ -16,7 +17,6 @@ from inferd.services.fraud.declared_policy import (
     cells,
     contradictions,
 )
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.scoring import Model
 from inferd.services.fraud.transactions import Payment
 from inferd.services.fraud.vocabulary import Decision, RiskLevel

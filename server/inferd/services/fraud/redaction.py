@@ -18,6 +18,12 @@ SPELLED = re.compile(r"\d+(?:[\W_]\d+)*")
 """Digits, with or without something between groups of them."""
 LENGTHS = range(13, 20)
 """Of ISO/IEC 7812 numbers; their last digit is a check digit (Luhn)."""
+ISSUED = re.compile(r"220[0-4]|22[2-9]|2[3-6]|27[01]|2720|[3-6]")
+"""What the numbers of cards begin with that pay in shops. Dates and times since 1970 do not."""
+WRITTEN = re.compile(
+    r"(?<!\d)(?:\d{13,19}|\d{4}([\W_])\d{4}\1\d{4}\1\d{1,7}|\d{4}([\W_])\d{6}\2\d{4,5})(?!\d)"
+)
+"""Digits in one piece, or in pieces as cards show them: 4-4-4-4, and 4-6-5 or 4-6-4."""
 HASHED = "hmac:"
 """What a hash begins with."""
 
@@ -34,7 +40,7 @@ class Redaction:
         """Return what may be recorded of a transaction, by the fields' full names."""
         kept = dict[str, Any]()
         for name, value in flat(inputs):
-            treatment = self.treatment(name)
+            treatment = self._treatment(name)
             if treatment == "keep" and not has_card_number(value):
                 kept[name] = value
             elif treatment != "drop" and self._key:
@@ -52,14 +58,21 @@ class Redaction:
             return hmac.digest(self._key, text, "sha256").hex()
         return sha256(canonical(self.redacted(inputs))).hexdigest()
 
-    def treatment(self, name: str) -> Treatment:
+    def expects(self, name: str) -> bool:
+        """Return whether anything is said of a field: that it is dropped, too."""
+        return self._said(name) is not None or self._others != "drop"
+
+    def _treatment(self, name: str) -> Treatment:
         """Return what is done with a field: what is said of it, or of what it is a part of."""
+        return self._said(name) or self._others
+
+    def _said(self, name: str) -> Treatment | None:
         said = self._fields.get(name)
         above = name
         while said is None and above:
             above = above.rpartition(".")[0]
             said = self._fields.get(f"{above}.*" if above else "*")
-        return said or self._others
+        return said
 
     def _hash(self, name: str, value: Any) -> str:
         text = canonical([name, value])  # equal values of different fields are not alike
@@ -87,6 +100,16 @@ def has_card_number(value: Any) -> bool:
             return any(map(_spells_card, SPELLED.findall(value)))
         case _:
             return False  # numbers are times and amounts, which are as long
+
+
+def is_card_number(text: str) -> bool:
+    """Return whether a text says the number of a payment card, written as one, almost for sure.
+
+    That is a reason to refuse it. `has_card_number` would rather be wrong, and is too often: one
+    date with a number behind it in ten.
+    """
+    found = (re.sub(r"\D", "", each[0]) for each in WRITTEN.finditer(text))
+    return any(ISSUED.match(digits) and _luhn(digits) for digits in found)
 
 
 def without_cards(text: str) -> str:

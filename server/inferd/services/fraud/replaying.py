@@ -4,7 +4,8 @@ What was read and what models said is as it was; rules, the risk and the policy 
 That features failed as a whole is taken from the record: it is no decision but what happened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from inferd.services.fraud.backtest import payment_of_values
 from inferd.services.fraud.past import Past
@@ -16,19 +17,35 @@ from inferd.services.fraud.vocabulary import Outcome
 FEATURES_FAILED = "conservative.features"
 
 
-def differences(past: Past, rules: RuleSet, policy: Policy) -> Iterator[str]:
-    """Yield all in which a decision would be another one, each with why, as far as that is known.
+class Replayed(NamedTuple):
+    """What came of making a decision again."""
 
-    A decision whose id is one for tests is none to be made again.
-    """
-    it = past.record
-    if it.test:
-        return
-    told = list[str]()
+    differs: bool
+    """Whether it would be another one, or rests on something else."""
+    told: Sequence[str] = ()
+    """In what, and why, as far as that is known. Of the same decision: which rules would do
+    otherwise, because there are others now."""
+
+
+SAME = Replayed(differs=False)
+
+
+def replayed(past: Past, rules: RuleSet, policy: Policy) -> Replayed:
+    """Make a decision again. One whose id is one for tests is none to be made again."""
+    if past.record.test:
+        return SAME
     report = _report(past, rules)
-    if report is not None:
-        told += _of_rules(past, report)
-    verdict = _verdict(past, report, policy)
+    of_rules = [] if report is None else [*_of_rules(past, report)]
+    of_decision = [*_of_decision(past, _verdict(past, report, policy))]
+    if not of_rules and not of_decision:
+        return SAME
+    # The same rules say the same. Others may, as long as nothing comes of it.
+    differs = bool(of_decision) or past.record.rules_version == rules.version
+    return Replayed(differs, [*_causes(past, rules, policy), *of_rules, *of_decision])
+
+
+def _of_decision(past: Past, verdict: Verdict) -> Iterator[str]:
+    it = past.record
     for name, was, would_be in (
         ("decision", it.decision, verdict.decision.name),
         ("risk_level", it.risk_level, verdict.level.name),
@@ -39,10 +56,7 @@ def differences(past: Past, rules: RuleSet, policy: Policy) -> Iterator[str]:
         *_of_models(past, verdict),
     ):
         if was != would_be:
-            told.append(f"{name} was {was}, and would be {would_be}")
-    if told:
-        yield from _causes(past, rules, policy)
-        yield from told
+            yield f"{name} was {was}, and would be {would_be}"
 
 
 def _report(past: Past, rules: RuleSet) -> Report | None:

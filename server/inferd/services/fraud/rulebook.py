@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from inferd.config.reading import Refused
 from inferd.features.kinds import Kind
 from inferd.services.fraud.policy import Policy
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.rules import Report, RuleSet
 from inferd.services.fraud.vocabulary import Outcome
 

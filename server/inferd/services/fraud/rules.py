@@ -9,19 +9,22 @@ A rule whose expression has no result, most often because something is not known
 and the report says that it could not tell.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from inferd.config import reading
+from inferd.config.reading import Refused
 from inferd.features.compute.expressions import BadExpression, Expression, named
 from inferd.features.kinds import Held, Kind
-from inferd.services.fraud import lists, reading
+from inferd.services.fraud import lists
 from inferd.services.fraud.declared_rules import Declared, DeclaredRules, contradictions
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.vocabulary import Action, Mode, Outcome
 
 Values = Mapping[str, Held | None]
 """What is known of a transaction, by the names of the variables. What is not there is null."""
 
+_WITH_COLON = re.compile(r"([a-z]\w*):([a-z]\w*)")
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -139,7 +142,9 @@ class RuleSet:
             try:
                 rules.append(Rule(each, _compiled(each.when, variables)))
             except BadExpression as error:
-                hint = _undeclared(each.when, declared.variables, known)
+                hint = _with_dots(each.when, known) or _undeclared(
+                    each.when, declared.variables, known
+                )
                 problems.append(f"rules.{each.id}.when: {hint or error}")
         if problems:
             raise Refused(problems)
@@ -178,6 +183,16 @@ def _undeclared(text: str, declared: Collection[str], known: Mapping[str, Kind])
     lacking = [name for name in named(text, known) if name not in declared]
     lines = ", ".join(f"`{name}: {known[name]}`" for name in lacking)
     return f"not declared; under `variables` there must be {lines}" if lacking else ""
+
+
+def _with_dots(text: str, known: Collection[str]) -> str:
+    """Return what to write for an expression that names features as the feature service does."""
+    meant = {
+        f"{view}:{feature}": f"{view}.{feature}"
+        for view, feature in _WITH_COLON.findall(text)
+        if f"{view}.{feature}" in known
+    }
+    return ", ".join(f"here {said} is {dotted}" for said, dotted in meant.items())
 
 
 def _order(rule: Rule) -> tuple[int, int]:

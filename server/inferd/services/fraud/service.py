@@ -10,6 +10,7 @@ from inferd.cache.journal import files
 from inferd.cache.journal.verification import found, verify
 from inferd.call import Call
 from inferd.config.fraud_service import Fraud as Settings
+from inferd.config.reading import Refused
 from inferd.deadline import Clock, Deadline
 from inferd.errors import DependencyFailed, InvalidRequest, NotFound, Violation
 from inferd.features.kinds import Kind
@@ -18,13 +19,13 @@ from inferd.services.fraud import backtests, messages, standing_calls
 from inferd.services.fraud.assessing import Assessing
 from inferd.services.fraud.audit_record import KIND
 from inferd.services.fraud.backtest import Recorded
-from inferd.services.fraud.explaining import contributions
+from inferd.services.fraud.explaining import contributions, in_order_of_weight
 from inferd.services.fraud.happenings import Happenings
 from inferd.services.fraud.idempotency import Answer
+from inferd.services.fraud.intake import asked_id
 from inferd.services.fraud.models import Scorer
 from inferd.services.fraud.outcomes import Labels
 from inferd.services.fraud.past import Past, latest, past_of
-from inferd.services.fraud.reading import Refused
 from inferd.services.fraud.reporting import Reported, outcome
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import RuleSet
@@ -135,13 +136,13 @@ class Fraud:
 
     async def get_assessment(self, request: pb.GetAssessmentRequest, call: Call) -> pb.Assessment:
         """Return what was decided."""
-        return await self._told(request.transaction_id, call)
+        return await self._told(asked_id(request.transaction_id), call)
 
     async def explain_assessment(
         self, request: pb.ExplainAssessmentRequest, call: Call
     ) -> pb.ExplainAssessmentResponse:
         """Return why it was decided."""
-        parts, id = self._parts, request.transaction_id
+        parts, id = self._parts, asked_id(request.transaction_id)
         assessment = await self._told(id, call)
         deadline = self._unhurried(call)
         labels = await parts.labels.get(call, deadline, [id])
@@ -168,7 +169,8 @@ class Fraud:
             for each in self._parts.scorers
             if each.name in versions
         ]
-        return sorted((it for each in found for it in each), key=lambda it: -abs(it.contribution))
+        weights = {it.name: it.weight for it in past.record.models}
+        return in_order_of_weight((it for each in found for it in each), weights)
 
     async def _told(self, id: str, call: Call) -> pb.Assessment:
         kept = await self._parts.assessing.known(call, id)
@@ -231,10 +233,7 @@ class Fraud:
         if request.transactions:
             recorded: Iterable[Recorded] = backtests.given(request.transactions, rules.variables)
         else:
-            span = (
-                request.from_us if request.HasField("from_us") else None,
-                request.until_us if request.HasField("until_us") else None,
-            )
+            span = backtests.span(request)
             past = await asyncio.to_thread(latest, self._directory, span, request.limit or most)
             ids = [each.record.transaction_id for each in past]
             labels = await self._parts.labels.get(call, self._unhurried(call), ids)

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from inferd.errors import InvalidRequest, Violation
 from inferd.services.fraud.expiring import FOREVER_US
+from inferd.services.fraud.intake import A_CARD
 from inferd.services.fraud.lists import Entry, ListName, canonical
+from inferd.services.fraud.redaction import is_card_number
 from inferd.services.fraud.vocabulary import EntityKind
 from inferd.v1 import fraud_pb2 as pb
 
@@ -20,6 +22,8 @@ def entity(message: pb.FraudEntity, field: str) -> tuple[EntityKind, str]:
     if kind is None:
         known = ", ".join(each.name for each in EntityKind)
         raise InvalidRequest(f"a kind is one of {known}", field=f"{field}.kind")
+    if kind is not EntityKind.MERCHANT and is_card_number(message.value):
+        raise InvalidRequest(A_CARD, field=f"{field}.value")
     try:
         return kind, canonical(kind, message.value)
     except ValueError as error:

@@ -114,7 +114,7 @@ def test_without_variables_a_misspelt_one_is_told_too() -> None:
         "profile.taste[7]",
         "int(request.country)",
         "int(1e300)",
-        "request.country.matches('(')",
+        "request.country.matches('(' + '')",
     ],
 )
 def test_what_cannot_be_evaluated_has_no_value(text: str) -> None:

@@ -1,4 +1,4 @@
-"""How a file of rules, or of a policy, is read: all that is wrong with it is told at once."""
+"""How a file of declarations is read (rules, a policy, experiments): all that is wrong at once."""
 
 import hashlib
 import reprlib
@@ -16,7 +16,7 @@ MAX_CHARACTERS = 1_000_000
 
 
 class Refused(ValueError):
-    """A text is no rules, or no policy. Each problem names a key."""
+    """A text is not what was to be declared. Each problem names a key."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)

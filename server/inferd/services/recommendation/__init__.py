@@ -1,0 +1,1 @@
+"""Recommendations: what to show to somebody, out of many things."""
