@@ -15,6 +15,8 @@ from inferd.services.search.words import words_of
 
 OPEN, CLOSE = "<em>", "</em>"
 CUT = "…"
+LOOKED_AT = 20_000
+"""Characters of a text: what comes after them is not marked."""
 BEFORE = 30
 """Characters that are shown before the first mark, about."""
 
@@ -58,7 +60,7 @@ class Highlights:
         return marked
 
     def _marks(self, text: str) -> Iterator[_Mark]:
-        for run in _RUN.finditer(text):
+        for run in _RUN.finditer(text, 0, LOOKED_AT):
             fits = frozenset(word for word in words_of(run.group()) if self._fits(word))
             if fits:
                 yield _Mark(run.start(), run.end(), fits)

@@ -40,14 +40,14 @@ class Layout:
         self.fields = builder.build()
 
     def written(self, number: int, document: NewDocument) -> tantivy.Document:
-        """Return what tantivy is given for a document. Fields the schema lacks are only stored."""
+        """Return what tantivy is given for a document. What the schema lacks is only stored."""
         entry = tantivy.Document()
         entry.add_text(ID, document.id)
         entry.add_unsigned(NUMBER, number)
         entry.add_bytes(BODY, document.body)
         for name, value in document.fields.items():
             field = self.schema.fields.get(name)
-            if field is None:
+            if field is None or value == ():
                 continue
             entry.add_text(HAS, name)
             if isinstance(value, bool):
