@@ -82,7 +82,8 @@ class PageTokens:
 
     def _verified(self, token: str) -> bytes:
         try:
-            raw = base64.b64decode(token.encode() + b"==", altchars=b"-_", validate=True)
+            padded = token.encode() + b"=" * (-len(token) % 4)
+            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error):
             raw = b""
         said, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
