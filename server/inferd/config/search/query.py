@@ -10,6 +10,15 @@ from inferd.config.section import Positive, Section
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Weight = Annotated[float, Field(gt=0, le=1)]
 
+STOP_WORDS = frozenset(
+    {
+        *("a", "an", "and", "are", "as", "at", "be", "but", "by", "do", "does", "for", "from"),
+        *("how", "i", "in", "is", "it", "me", "my", "of", "on", "or", "some", "that", "the"),
+        *("this", "to", "what", "where", "which", "who", "with"),
+    }
+)
+"""English words that say next to nothing of what is wanted."""
+
 
 class SearchEntity(Section):
     """A kind of thing that queries name, such as brands: the values of a field."""
@@ -56,10 +65,7 @@ class SearchQuery(Section):
     """Search for English plurals of a word, and for what it is a plural of."""
     synonym_weight: Weight = 0.8
     """What a synonym counts, as a share of the word."""
-    stop_words: frozenset[str] = frozenset(
-        ("a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "i", "in", "is")
-        + ("it", "me", "my", "of", "on", "or", "some", "that", "the", "this", "to", "with")
-    )
+    stop_words: frozenset[str] = STOP_WORDS
     """Words that are not searched for, unless there are no others."""
     entities: dict[FieldName, SearchEntity] = Field(default_factory=dict)
     """By kind: `brand`, `category`."""
