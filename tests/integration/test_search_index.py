@@ -305,7 +305,7 @@ async def test_the_vocabulary_is_what_a_recount_says_whatever_was_done(tmp_path:
     rng, documents = random.Random(5), things(40, seed=6)
     told: Counter[str] = Counter()
     async with index_of({}, tmp_path) as index:
-        index.words_changed.append(told.update)
+        index.vocabulary.listeners.append(told.update)
         for _ in range(30):
             some = rng.choices([*documents], k=5)
             if rng.random() < 0.4:
@@ -315,10 +315,10 @@ async def test_the_vocabulary_is_what_a_recount_says_whatever_was_done(tmp_path:
                 await index.add(
                     [document(index, id, **each) for id, each in zip(some, changed, strict=True)]
                 )
-        before = dict(index.vocabulary)
+        before = dict(index.vocabulary.counts)
         there = await index.get([*documents])
     async with index_of({}, tmp_path) as index:
-        assert dict(index.vocabulary) == before
+        assert dict(index.vocabulary.counts) == before
 
     counted: Counter[str] = Counter()
     for each in there.values():
@@ -354,10 +354,11 @@ async def test_one_server_writes_and_the_next_only_when_it_has_gone(tmp_path: Pa
 async def test_a_file_that_is_no_index_is_named(tmp_path: Path) -> None:
     async with index_of({"a": {"title": "x"}}, tmp_path):
         pass
-    (tmp_path / "1" / "meta.json").write_text("{")
-    with pytest.raises(LoadFailed, match=r"search\.index\.directory"):
-        async with index_of({}, tmp_path):
-            pass
+    for path, said in (("1/meta.json", r"search\.index\.directory"), ("current.json", "current")):
+        (tmp_path / path).write_text("{")
+        with pytest.raises(LoadFailed, match=said):
+            async with index_of({}, tmp_path):
+                pass
 
 
 def test_what_a_field_cannot_be_is_refused_at_the_start() -> None:

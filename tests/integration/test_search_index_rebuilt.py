@@ -38,7 +38,7 @@ async def test_what_is_written_during_a_rebuild_is_in_the_new_index(
         assert {*await index.get(written)} == {*written}
         assert index.count == len(documents) + len(written)
         assert {*await index.get([*documents])} == {*documents}
-        assert index.vocabulary["new"] == len(written)
+        assert index.vocabulary.counts["new"] == len(written)
         assert await index.delete([written[0]]) == [True]
     if on_disk:
         names = {*os.listdir(tmp_path)}

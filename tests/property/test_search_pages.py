@@ -13,7 +13,7 @@ from inferd.services.search.pages import Kept, Page, PageTokens, shown
 from inferd.services.search.text_query import Sort, TextQuery
 from support.search_index import COLOURS, document, found, index_of, things, words
 
-TOKENS = PageTokens(b"a key of some bytes")
+TOKENS = PageTokens(b"a key of some bytes", b"server")
 pages = st.builds(
     Page,
     epoch=st.integers(0, 2**63),
@@ -55,7 +55,7 @@ def test_a_token_is_good_for_its_query_only(page: Page, query: str, other: str) 
         with pytest.raises(InvalidRequest, match="another request"):
             TOKENS.page(token, other)
     with pytest.raises(InvalidRequest, match="none that this server made"):
-        PageTokens(b"another key").page(token, query)
+        PageTokens(b"another key", b"server").page(token, query)
 
 
 @given(

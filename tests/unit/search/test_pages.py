@@ -1,9 +1,9 @@
 import pytest
 
 from inferd.errors import InvalidRequest
-from inferd.services.search.pages import Kept, Page, PageTokens, shown
+from inferd.services.search.pages import Kept, Page, PageExpired, PageTokens, shown
 
-TOKENS = PageTokens(b"key")
+TOKENS = PageTokens(b"key", b"server")
 
 
 def test_the_first_page_is_of_the_window_and_the_next_begins_where_it_ends() -> None:
@@ -56,6 +56,17 @@ def test_a_token_is_forged_or_of_another_query_or_good() -> None:
             TOKENS.page(wrong, "red shoe")
     with pytest.raises(InvalidRequest, match="page_token was made for another request"):
         TOKENS.page(token, "blue shoe")
+
+
+def test_a_token_of_another_server_or_an_earlier_start_has_expired() -> None:
+    first, second = PageTokens.random("shared"), PageTokens.random("shared")
+    token = first.token(Page(5, 10), "red shoe")
+
+    assert first.page(token, "red shoe") == Page(5, 10)
+    with pytest.raises(PageExpired, match="earlier start"):
+        second.page(token, "red shoe")
+    with pytest.raises(InvalidRequest, match="none that this server made"):
+        PageTokens.random().page(token, "red shoe")
 
 
 def test_states_that_nobody_pages_through_go_first() -> None:

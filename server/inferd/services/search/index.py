@@ -7,30 +7,25 @@ is indexed finds it.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from tantivy import Searcher
 
 from inferd.config.search.index import SearchIndex
 from inferd.deadline import NEVER, Clock, Deadline
-from inferd.errors import Exhausted, InvalidRequest, TimedOut, Unavailable
+from inferd.errors import Exhausted, InvalidRequest, Unavailable
 from inferd.services.search.documents import Documents, NewDocument
 from inferd.services.search.index_home import Home
 from inferd.services.search.index_layout import Layout
+from inferd.services.search.index_threads import Threads
+from inferd.services.search.index_words import Vocabulary
 from inferd.services.search.pages import FIELD, Kept, PageExpired
 from inferd.services.search.rebuild import catch_up, copy_all
 from inferd.services.search.searching import Snapshot
 from inferd.services.search.text_query import Retrieved, StoredDocument, TextQuery
 from inferd.services.search.writing import Gathering, Writing
 from inferd.services.search.writing_pen import Change, Gone, Pen, Written
-
-R = TypeVar("R")
-WordsChanged = Callable[[Mapping[str, int]], None]
-"""Is told by how much the documents that have a word have become more, or fewer."""
 
 
 class Rebuilt(NamedTuple):
@@ -47,23 +42,20 @@ class TextIndex:
     def __init__(self, settings: SearchIndex, home: Home, pen: Pen, layout: Layout, clock: Clock):
         self.schema = layout.schema
         self.documents = Documents(layout.schema, settings)
-        #: Is told of every change to `vocabulary`.
-        self.words_changed: list[WordsChanged] = []
+        self.vocabulary = Vocabulary(pen.words())
         self._settings = settings
         self._home = home
         self._layout = layout
         self._clock = clock
         self._pen = pen
-        self._words: Counter[str] = pen.words()
         self._kept: Kept[Snapshot] = Kept(keep_s=settings.page_s, at_most=settings.page_snapshots)
         self._seen: dict[int, StoredDocument] = {}
         self._epoch = home.current.opened << 32
         self._newest = self._publish(pen)
         self._touched: set[str] | None = None
         self._one_writer = asyncio.Lock()
-        self._write_thread = ThreadPoolExecutor(1, "index-writer")
-        self._rebuild_thread = ThreadPoolExecutor(1, "index-rebuild")
-        self._search_threads = ThreadPoolExecutor(settings.search_threads, "index-search")
+        self._threads = Threads(settings.search_threads, clock)
+        self._closing = False
         gathering: Gathering[Change] = Gathering(
             wait_s=settings.commit_ms / 1000,
             enough=settings.commit_documents,
@@ -85,14 +77,6 @@ class TextIndex:
     def segments(self) -> int:
         """How many parts the index is in."""
         return self._newest.segments
-
-    @property
-    def vocabulary(self) -> Mapping[str, int]:
-        """Every word, and how many documents have it: counted once for every field it is in.
-
-        A view that changes with the index.
-        """
-        return MappingProxyType(self._words)
 
     async def add(self, documents: Sequence[NewDocument]) -> int:
         """Add documents, or replace those of the same ids; return the first epoch that has them.
@@ -126,7 +110,7 @@ class TextIndex:
                 f"{FIELD}: nothing is shown behind hit {self._settings.max_depth}", field=FIELD
             )
         snapshot = self.at(epoch)
-        found = await self._searched(
+        found = await self._threads.search(
             deadline, lambda: snapshot.search(asked, self._seen, self._clock, deadline)
         )
         self._remember(found.documents)
@@ -137,7 +121,7 @@ class TextIndex:
     ) -> dict[str, StoredDocument]:
         """Return the documents of these ids that there are. Raises as `search`."""
         snapshot = self.at(epoch)
-        found = await self._searched(deadline, lambda: snapshot.find(ids, self._seen))
+        found = await self._threads.search(deadline, lambda: snapshot.find(ids, self._seen))
         self._remember([*found.values()])
         return found
 
@@ -149,7 +133,7 @@ class TextIndex:
         One of the two is empty. Why is "absent", "hidden", "no_word" or "filter:<its place>".
         """
         snapshot = self._newest
-        return await self._searched(
+        return await self._threads.search(
             deadline, lambda: (snapshot.explain(asked, id), snapshot.lost(asked, id))
         )
 
@@ -181,19 +165,17 @@ class TextIndex:
             async with self._one_writer:
                 self._touched = set()
                 searcher = self._pen.searcher
-            pen, copied = await _within(
-                self._rebuild_thread, lambda: self._copy(generation, searcher)
-            )
+            pen, copied = await self._threads.rebuild(lambda: self._copied(generation, searcher))
             async with self._one_writer:
                 await self._swap(pen, generation)
         finally:
             self._touched = None
-            await _within(self._rebuild_thread, self._home.tidy)
+            await self._threads.rebuild(self._home.tidy)
         return Rebuilt(copied, self._clock() - began, self.epoch)
 
     async def size_bytes(self) -> int:
         """Return how large it is on the disk. 0: it is in memory."""
-        return await _within(self._rebuild_thread, self._home.size_bytes)
+        return await asyncio.to_thread(self._home.size_bytes)
 
     async def run(self) -> None:
         """Write what comes, until cancelled."""
@@ -201,11 +183,11 @@ class TextIndex:
 
     async def close(self, running: "asyncio.Task[None]") -> None:
         """Write what waits, and let go of the directory. `running` is the task of `run`."""
+        self._closing = True
         async with self._one_writer:  # so that no write is cut short
             running.cancel()
         await self._writing.flush()
-        for threads in (self._write_thread, self._rebuild_thread, self._search_threads):
-            await asyncio.to_thread(threads.shutdown)
+        await self._threads.close()
         await asyncio.to_thread(self._pen.close)
         self._home.close()
 
@@ -214,9 +196,9 @@ class TextIndex:
             pen = self._pen
             if self._touched is not None:
                 self._touched.update(change.id for change in changes)
-            written = await _within(self._write_thread, lambda: pen.write(changes))
+            written = await self._threads.write(lambda: pen.write(changes))
             self._publish(pen)
-            self._count_words(written.words)
+            self.vocabulary.change(written.words)
             return written
 
     def _publish(self, pen: Pen) -> Snapshot:
@@ -227,22 +209,6 @@ class TextIndex:
         self._kept.add(self._epoch, self._newest, self._clock())
         return self._newest
 
-    def _count_words(self, changed: Mapping[str, int]) -> None:
-        self._words.update(changed)
-        for word in changed:
-            if self._words[word] <= 0:
-                del self._words[word]
-        for told in self.words_changed:
-            told(changed)
-
-    async def _searched(self, deadline: Deadline, work: Callable[[], R]) -> R:
-        left = deadline.remaining(self._clock())
-        try:
-            async with asyncio.timeout(None if deadline.unlimited else left):
-                return await _within(self._search_threads, work)
-        except TimeoutError:
-            raise TimedOut("the index did not answer in time") from None
-
     def _remember(self, documents: Sequence[StoredDocument]) -> None:
         for each in documents:
             if each.number not in self._seen:
@@ -250,23 +216,18 @@ class TextIndex:
         while len(self._seen) > self._settings.cached_documents:
             del self._seen[next(iter(self._seen))]
 
-    def _copy(self, generation: int, searcher: Searcher) -> tuple[Pen, int]:
-        path = self._home.path(generation)
-        pen = Pen(self._layout, path, self._settings.writer_bytes)
-        return pen, copy_all(searcher, self._layout.fields, pen)
+    def _copied(self, generation: int, searcher: Searcher) -> tuple[Pen, int]:
+        pen = Pen(self._layout, self._home.path(generation), self._settings.writer_bytes)
+        return pen, copy_all(searcher, self._layout.fields, pen, lambda: self._closing)
 
     async def _swap(self, pen: Pen, generation: int) -> None:
-        old, touched, fields = self._pen, self._touched or set(), self._layout.fields
+        old, touched = self._pen, self._touched or set()
 
-        def finish() -> None:
-            catch_up(old.searcher, fields, touched, pen)
+        def swapped() -> None:
+            catch_up(old.searcher, self._layout.fields, touched, pen)
             self._home.switch(generation, self.schema.fingerprint)
 
-        await _within(self._write_thread, finish)
+        await self._threads.write(swapped)
         self._pen = pen
         self._publish(pen)
-        await _within(self._rebuild_thread, old.close)
-
-
-async def _within(threads: ThreadPoolExecutor, work: Callable[[], R]) -> R:
-    return await asyncio.get_running_loop().run_in_executor(threads, work)
+        await self._threads.rebuild(old.close)

@@ -17,7 +17,7 @@ from typing import IO
 
 import msgspec
 
-from inferd.errors import LoadFailed
+from inferd.errors import InferdError, LoadFailed, Unavailable
 
 CURRENT = "current.json"
 LOCK = "server.lock"
@@ -35,15 +35,23 @@ class Current:
 
 
 class Home:
-    """The directory of an index, or none, if it is in memory."""
+    """The directory of an index, or none, if it is in memory.
+
+    Raises `LoadFailed`: another server writes there, or it cannot be read; `Unavailable`: the disk
+    is full.
+    """
 
     def __init__(self, directory: Path | None, fingerprint: str) -> None:
         self._directory = directory
         self._lock: IO[bytes] | None = None
         self.current = Current(fingerprint=fingerprint)
-        if directory is not None:
-            self._open(directory, fingerprint)
-        self._keep(replace(self.current, opened=self.current.opened + 1))
+        try:
+            if directory is not None:
+                self._open(directory)
+            self._keep(replace(self.current, opened=self.current.opened + 1))
+        except InferdError:
+            self.close()
+            raise
 
     def path(self, generation: int) -> Path | None:
         """Return where a generation is, which is made if it is not there."""
@@ -54,7 +62,7 @@ class Home:
         return path
 
     def switch(self, generation: int, fingerprint: str) -> None:
-        """Have another generation count, for good."""
+        """Have another generation count, for good. Raises `Unavailable`: the disk is full."""
         self._keep(replace(self.current, generation=generation, fingerprint=fingerprint))
 
     def tidy(self) -> None:
@@ -75,14 +83,16 @@ class Home:
         if self._lock is not None:
             self._lock.close()
 
-    def _open(self, directory: Path, fingerprint: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = (directory / LOCK).open("wb")
+    def _open(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = (directory / LOCK).open("wb")
+        except OSError as error:
+            raise LoadFailed(f"search.index.directory: {error}") from error
         try:
             # The system lets go of it when the process ends, however it ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._lock.close()
             raise LoadFailed(
                 f"search.index.directory: another server writes the index in {directory}"
             ) from None
@@ -91,7 +101,10 @@ class Home:
 
     def _keep(self, current: Current) -> None:
         if self._directory is not None:
-            _replace(self._directory / CURRENT, msgspec.json.encode(current))
+            try:
+                _replace(self._directory / CURRENT, msgspec.json.encode(current))
+            except OSError as error:
+                raise Unavailable(f"the index cannot be written: {error}") from error
         self.current = current
 
 

@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ GRACE_S = 2.0
 """How long a state is kept that nobody has a token for yet: about as long as a search takes."""
 
 _VERSION = 1
-_HEAD = struct.Struct("<BQ8sIH")
+_HEAD = struct.Struct("<B8sQ8sIH")
 _MAC_BYTES = 16
+_SERVER_BYTES = 8
 
 T = TypeVar("T")
 
@@ -55,24 +57,42 @@ class Page:
 
 
 class PageTokens:
-    """Makes tokens of pages, and pages of tokens. Pure."""
+    """Makes tokens of pages, and pages of tokens. Pure.
 
-    def __init__(self, key: bytes) -> None:
+    `key` signs them, and `server` is nobody else's, not even that of the next start: the states of
+    the index that tokens speak of are a server's own.
+    """
+
+    def __init__(self, key: bytes, server: bytes) -> None:
         self._key = key
+        self._server = server[:_SERVER_BYTES].ljust(_SERVER_BYTES, b"\0")
+
+    @classmethod
+    def random(cls, key: str = "") -> "PageTokens":
+        """Return those of a server that has just started. Without a key it has one of its own."""
+        return cls(key.encode() or secrets.token_bytes(32), secrets.token_bytes(_SERVER_BYTES))
 
     def token(self, page: Page, query: str) -> str:
         """Return the token of a page. `query` says all that decides what is found, and where."""
-        head = _HEAD.pack(_VERSION, page.epoch, _digest(query), page.shown, len(page.rest))
+        whose = (_VERSION, self._server, page.epoch, _digest(query))
+        head = _HEAD.pack(*whose, page.shown, len(page.rest))
         said = head + np.array(page.rest, "<u2").tobytes()
         return _written(said + self._mac(said))
 
     def page(self, token: str, query: str) -> Page:
-        """Return the page of a token. Raises `InvalidRequest` if it was not made for this query."""
+        """Return the page of a token.
+
+        Raises `InvalidRequest`: it was not made here, or not for this query; `PageExpired`: not by
+        this server.
+        """
         said = self._verified(token)
-        version, epoch, digest, shown, count = _HEAD.unpack_from(said)
+        version, server, epoch, digest, shown, count = _HEAD.unpack_from(said)
         rest = np.frombuffer(said, "<u2", count, _HEAD.size)
-        if version != _VERSION:
-            raise PageExpired(f"{FIELD} is of another version of the server", field=FIELD)
+        if version != _VERSION or server != self._server:
+            raise PageExpired(
+                f"{FIELD} is another server's, or of an earlier start: begin with the first page",
+                field=FIELD,
+            )
         if digest != _digest(query):
             raise InvalidRequest(
                 f"{FIELD} was made for another request: send what the first page was asked for",

@@ -4,11 +4,12 @@ Every document is kept as it was given, so the index needs nothing else: not whe
 came from, and not the schema it was written with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tantivy
 from tantivy import FieldType, Order, Query
 
+from inferd.errors import Unavailable
 from inferd.services.search.documents import NewDocument, stored
 from inferd.services.search.index_layout import BODY, ID, NUMBER
 from inferd.services.search.writing_pen import Pen
@@ -16,13 +17,21 @@ from inferd.services.search.writing_pen import Pen
 AT_ONCE = 1000
 
 
-def copy_all(searcher: tantivy.Searcher, fields: tantivy.Schema, into: Pen) -> int:
+def copy_all(
+    searcher: tantivy.Searcher,
+    fields: tantivy.Schema,
+    into: Pen,
+    closing: Callable[[], bool] = lambda: False,
+) -> int:
     """Copy every document into another index, and return how many they were. Commits.
 
-    Raises `Unavailable` if it cannot be written.
+    Raises `Unavailable` if it cannot be written, or when the index is being closed.
     """
     last = copied = 0
     while True:
+        if closing():
+            into.close()
+            raise Unavailable("the index is being closed")
         following = Query.range_query(fields, NUMBER, FieldType.Unsigned, last + 1)
         hits = searcher.search(
             following, AT_ONCE, count=False, order_by_field=NUMBER, order=Order.Asc
