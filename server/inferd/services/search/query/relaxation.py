@@ -1,9 +1,9 @@
 """What to search for when nothing fits all of a query: a little less each time.
 
-Rare words say most of what somebody wants, and numbers least, so the others become optional first:
-those that no document has, then the more frequent half, then all but the rarest. Next the filters that words
-stood for are done without, and those words searched for like others. In the end any word will do.
-Filters that the request itself has are not touched here.
+Rare words say most of what somebody wants, and numbers least. So the others become optional first:
+those that no document has, then the more frequent half, then all but the rarest. Next the filters
+that words stood for are done without, and those words searched for like others. In the end any word
+will do. Filters that the request itself has are not touched here.
 """
 
 from collections.abc import Iterator

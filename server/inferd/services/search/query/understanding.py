@@ -25,7 +25,7 @@ from inferd.services.search.query.lexicon import Lexicon, Tolerance
 from inferd.services.search.query.normal import key_of, normalise
 from inferd.services.search.query.phrases import Phrase, Phrases
 from inferd.services.search.query.prices import Priced, Prices
-from inferd.services.search.query.spelling import Speller
+from inferd.services.search.query.spelling import Reading, Speller
 from inferd.services.search.query.synonyms import SynonymSet, synonyms_of
 from inferd.services.search.query.understood import Entity, Intent, Part, Understood
 from inferd.services.search.query.widening import widened
@@ -141,7 +141,7 @@ def understand(
         entities=(*named.entities, *_prices(priced)),
         dropped=(*(words[at] for at in unsaid), *dict.fromkeys(written[settings.max_words :])),
         synonyms=wider.expansions(set(range(len(words))) - {*unsaid, *named.stands_for}),
-        did_you_mean=_meant(words, speller),
+        did_you_mean=_meant(readings, speller),
     )
 
 
@@ -175,7 +175,11 @@ def _prices(priced: Priced) -> Iterator[Entity]:
     yield Entity("price", ", ".join(priced.texts), value)
 
 
-def _meant(words: Sequence[str], speller: Speller) -> str:
+def _meant(readings: Sequence[Reading], speller: Speller) -> str:
     """Return the query with the words that were probably meant; empty: with those it has."""
-    meant = [speller.suspected(word) or word for word in words]
-    return "" if meant == list(words) else " ".join(meant)
+    words = [reading.text for reading in readings]
+    meant = [
+        word if reading.correction else speller.suspected(word) or word
+        for word, reading in zip(words, readings, strict=True)
+    ]
+    return "" if meant == words else " ".join(meant)
