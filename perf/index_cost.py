@@ -42,6 +42,8 @@ FIELDS = {
 WORDS = 30_000
 AT_ONCE = 1000
 SEARCHES = 300
+COMMITS = 20
+COMMIT_MS = 100.0
 SECONDS = 10.0
 QUERIES_PER_S = 50
 DOCUMENTS_PER_S = 100
@@ -178,15 +180,29 @@ async def built(index: TextIndex, texts: Texts, documents: int) -> None:
     print(f"{size:.0f} MB, {len(index.vocabulary.counts)} words, {index.segments} segments")
 
 
+async def commits(index: TextIndex, texts: Texts) -> list[float]:
+    """Return the seconds of some commits of 10 documents, without the wait for them."""
+    took = []
+    for number in range(COMMITS):
+        some = [texts.document(index, f"c{10 * number + each}") for each in range(10)]
+        began = perf_counter()
+        await index.add(some)
+        took.append(perf_counter() - began - COMMIT_MS / 1000)
+    return took
+
+
 async def main(documents: int) -> None:
     """Print the figures."""
     texts = Texts(1)
     with tempfile.TemporaryDirectory() as directory:
-        async with opened(SearchIndex(fields=FIELDS, directory=Path(directory))) as index:
+        async with opened(
+            SearchIndex(fields=FIELDS, directory=Path(directory), commit_ms=COMMIT_MS)
+        ) as index:
             await built(index, texts, documents)
             print(f"\n{'searches, 100 hits':28}{'p50':>10}{'p99':>10}")
             for name, make in kinds(texts).items():
                 show(name, await timed(index, make))
+            show("a commit", await commits(index, texts), 1e3, "ms")
             changing = Changing(index, texts)
             print(f"\n{DOCUMENTS_PER_S} documents and {QUERIES_PER_S} queries a second")
             await asyncio.gather(

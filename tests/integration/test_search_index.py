@@ -2,12 +2,15 @@
 
 import random
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inferd.errors import Exhausted, InvalidRequest, LoadFailed
+from inferd.deadline import Deadline
+from inferd.errors import Exhausted, InvalidRequest, LoadFailed, TimedOut
+from inferd.services.search.index_open import opened
 from inferd.services.search.text_query import (
     All,
     Alternative,
@@ -224,8 +227,8 @@ async def test_values_are_counted_among_all_that_fits_not_only_among_the_hits() 
         said = [fields.get(facet.field, []) for fields in priced]
         values = [each for one in said for each in (one if isinstance(one, list) else [one])]
         counts = Counter(values)
-        assert [count for _, count in facet.counts] == [n for _, n in counts.most_common(3)]
-        assert all(counts[value] == count for value, count in facet.counts)
+        assert [number for _, number in facet.counts] == [n for _, n in counts.most_common(3)]
+        assert all(counts[value] == number for value, number in facet.counts)
         assert facet.more is (len(counts) > 3)
 
 
@@ -238,6 +241,22 @@ async def test_hits_come_with_their_documents_and_the_numbers_of_them() -> None:
         assert hits.documents[0].fields == {"title": "x", "price": 3.0, "tags": ("u", "v")}
         assert hits.columns["price"].tolist()[0] == 3.0
         assert str(hits.columns["new"].tolist()) == "[nan, 1.0]"
+
+
+async def test_facets_are_left_out_when_there_is_no_time_for_them() -> None:
+    seconds = count()  # every look at the clock is a second later
+    async with opened(settings(), clock=lambda: float(next(seconds))) as index:
+        await index.add([document(index, "a", title="x", brand="Acme")])
+        asked = TextQuery(words("x"), facets=(Facet("brand"),))
+        all_of_it = await index.search(asked, Deadline.after(100, now=next(seconds)))
+        hits_only = await index.search(asked, Deadline.after(3.5, now=next(seconds)))
+
+        assert all_of_it.complete
+        assert all_of_it.facets[0].counts == (("Acme", 1),)
+        assert hits_only.ids == ("a",)
+        assert (hits_only.facets, hits_only.complete) == ((), False)
+        with pytest.raises(TimedOut):
+            await index.search(asked, Deadline.after(0.5, now=next(seconds)))
 
 
 async def test_what_is_left_out_is_neither_found_nor_counted() -> None:
@@ -325,7 +344,7 @@ async def test_the_vocabulary_is_what_a_recount_says_whatever_was_done(tmp_path:
         for name in ("title", "about"):
             counted.update({*str(each.fields[name]).split()})
     assert before == counted
-    assert {word: count for word, count in told.items() if count} == before
+    assert {word: by for word, by in told.items() if by} == before
 
 
 async def test_too_many_documents_are_refused_and_those_that_are_there_stay() -> None:

@@ -10,7 +10,7 @@ from inferd.config.search.index import IndexField
 from inferd.errors import Unavailable
 from inferd.services.search.index_open import opened
 from inferd.services.search.pages import PageExpired
-from inferd.services.search.text_query import Equals, TextQuery
+from inferd.services.search.text_query import Equals, Exists, Sort, TextQuery
 from support.search_index import FIELDS, document, found, index_of, settings, things, words
 
 
@@ -60,14 +60,28 @@ async def test_an_index_is_rebuilt_once_at_a_time() -> None:
 async def test_an_index_of_other_fields_is_rewritten_when_it_is_opened(tmp_path: Path) -> None:
     async with index_of({"a": {"title": "x", "brand": "Acme", "price": 5}}, tmp_path):
         pass
-    fields = {**FIELDS, "price": IndexField(type="number"), "size": IndexField(type="keyword")}
+    fields = {**FIELDS, "price": IndexField(type="keyword"), "size": IndexField(type="keyword")}
     del fields["brand"]
     async with opened(settings(tmp_path, fields=fields)) as index:
         await index.add([document(index, "b", title="x", size="XL")])
         assert await found(index, "x", filters=(Equals("size", "XL"),)) == ("b",)
+        assert await found(index, "x", filters=(Exists("price"),)) == ()  # a number is no keyword
     async with index_of({}, tmp_path) as index:  # what was given is still there
         assert await found(index, "x", filters=(Equals("brand", "Acme"),)) == ("a",)
+        assert await found(index, "x", filters=(Equals("price", 5.0),)) == ("a",)
         assert index.count == 2
+
+
+async def test_a_field_that_becomes_sortable_is_sorted_by_the_first_of_its_values(
+    tmp_path: Path,
+) -> None:
+    tagged = {"a": {"tags": ["v", "u"]}, "b": {"tags": ["u", "z"]}, "c": {}, "d": {"tags": ["w"]}}
+    async with index_of(tagged, tmp_path):
+        pass
+    fields = {**FIELDS, "tags": IndexField(type="keyword", sortable=True)}
+    async with opened(settings(tmp_path, fields=fields)) as index:
+        assert await found(index, sort=(Sort("tags"),)) == ("b", "a", "d", "c")
+        assert await found(index, sort=(Sort("tags", descending=True),)) == ("d", "a", "b", "c")
 
 
 async def test_an_earlier_state_is_searched_as_it_was_until_it_has_expired() -> None:

@@ -5,6 +5,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,10 @@ async def found_all(index: TextIndex, text: str = "", **more: Any) -> Retrieved:
     return await index.search(TextQuery(words(text), **more))
 
 
-def things(count: int, seed: int) -> dict[str, dict[str, Any]]:
+def things(number: int, seed: int) -> dict[str, dict[str, Any]]:
     """Return documents with few different values, so that many are equal, and gaps."""
     rng = random.Random(seed)
-    return {f"p{number:03}": _thing(rng) for number in rng.sample(range(1000), count)}
+    return {f"p{each:03}": _thing(rng) for each in rng.sample(range(1000), number)}
 
 
 def _thing(rng: random.Random) -> dict[str, Any]:
@@ -100,17 +101,23 @@ def sorted_by(
 
 
 async def write_for_ever(directory: Path) -> None:
-    """Index documents and delete some, and print what was acknowledged."""
-    async with opened(settings(directory, commit_ms=5.0)) as index:
-        number = 0
-        while True:
+    """Index documents, delete some and rebuild; print what was acknowledged."""
+    async with opened(settings(directory, commit_ms=5.0)) as index, asyncio.TaskGroup() as tasks:
+        tasks.create_task(rebuild_for_ever(index))
+        for number in count(0, 5):
             some = range(number, number + 5)
             await index.add([document(index, f"d{each}", title=f"word{each}") for each in some])
             sys.stdout.write("".join(f"+d{each}\n" for each in some))
             await index.delete([f"d{number}"])
             sys.stdout.write(f"-d{number}\n")
             sys.stdout.flush()
-            number += 5
+
+
+async def rebuild_for_ever(index: TextIndex) -> None:
+    """Rebuild the index again and again."""
+    while True:
+        await index.rebuild()
+        await asyncio.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class IndexField(Section):
     returned: bool = True
     """It is part of what a hit says."""
     suggest: bool = False
-    """text, keyword: its values are suggested to those who begin to type them."""
+    """keyword: its values are suggested to those who begin to type them."""
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
@@ -35,7 +35,7 @@ class IndexField(Section):
             raise ValueError("a field of type text can be neither sortable nor a facet")
         if not text and self.boost != 1.0:
             raise ValueError(f"a field of type {self.type} has no boost: only text is searched")
-        if self.suggest and self.type in {"number", "flag"}:
+        if self.suggest and self.type != "keyword":
             raise ValueError(f"a field of type {self.type} cannot be suggested")
         return self
 
@@ -54,7 +54,7 @@ class SearchIndex(Section):
     max_waiting: Annotated[int, Field(ge=1)] = 20_000
     """Documents and deletions that wait to be written. More are refused."""
     max_documents: Annotated[int, Field(ge=1)] = 5_000_000
-    """How many it holds. More are refused."""
+    """How many it holds. More are refused, and so are replacements when it is full."""
     max_document_bytes: Annotated[int, Field(ge=1, le=16 * MIB)] = MIB
     """How large a document may be."""
     writer_bytes: Annotated[int, Field(ge=16_000_000)] = 64_000_000

@@ -61,7 +61,8 @@ class TextIndex:
             enough=settings.commit_documents,
             at_most=settings.max_waiting,
         )
-        self._writing: Writing[Change, Written] = Writing(gathering, self._write, clock)
+        #: What waits, and how often it was written.
+        self.writing: Writing[Change, Written] = Writing(gathering, self._write, clock)
 
     @property
     def epoch(self) -> int:
@@ -84,14 +85,14 @@ class TextIndex:
         They are safe and can be found then. Raises `Exhausted`: the index is full, or too much
         waits; `Unavailable`: it cannot be written, and none of them is in it.
         """
-        if self.count + self._writing.waiting + len(documents) > self._settings.max_documents:
+        if self.count + self.writing.waiting + len(documents) > self._settings.max_documents:
             raise Exhausted(f"the index is full: it holds {self._settings.max_documents} documents")
-        await self._writing.add(documents)
+        await self.writing.add(documents)
         return self.epoch
 
     async def delete(self, ids: Sequence[str]) -> list[bool]:
         """Take documents away; return of each whether it was there. Raises as `add`."""
-        written, part = await self._writing.add([Gone(id) for id in ids])
+        written, part = await self.writing.add([Gone(id) for id in ids])
         return written.existed[part]
 
     async def search(
@@ -179,14 +180,14 @@ class TextIndex:
 
     async def run(self) -> None:
         """Write what comes, until cancelled."""
-        await self._writing.run()
+        await self.writing.run()
 
     async def close(self, running: "asyncio.Task[None]") -> None:
         """Write what waits, and let go of the directory. `running` is the task of `run`."""
         self._closing = True
         async with self._one_writer:  # so that no write is cut short
             running.cancel()
-        await self._writing.flush()
+        await self.writing.flush()
         await self._threads.close()
         await asyncio.to_thread(self._pen.close)
         self._home.close()

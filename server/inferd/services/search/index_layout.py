@@ -9,7 +9,7 @@ import tantivy
 
 from inferd.services.search.documents import NewDocument, stored
 from inferd.services.search.schema import IndexSchema
-from inferd.services.search.text_query import StoredDocument, Values
+from inferd.services.search.text_query import StoredDocument, Value, Values
 from inferd.services.search.words import words_of
 
 ID = "_id"
@@ -45,9 +45,9 @@ class Layout:
         entry.add_text(ID, document.id)
         entry.add_unsigned(NUMBER, number)
         entry.add_bytes(BODY, document.body)
-        for name, value in document.fields.items():
-            field = self.schema.fields.get(name)
-            if field is None or value == ():
+        for name, field in self.schema.fields.items():
+            value = self.value(document.fields, name)
+            if value is None:
                 continue
             entry.add_text(HAS, name)
             if isinstance(value, bool):
@@ -59,15 +59,28 @@ class Layout:
                     entry.add_text(name, text if field.type == "keyword" else _words(text))
         return entry
 
+    def value(self, values: Values, name: str) -> Value | tuple[str, ...] | None:
+        """Return what a document is found by in a field, None: nothing.
+
+        That is nothing, too, if the field was of another type when the document was given.
+        """
+        value, field = values.get(name), self.schema.fields[name]
+        match field.type, value:
+            case ("flag", bool()) | ("number", float()) | ("text" | "keyword", str()):
+                return value
+            case (("text" | "keyword"), (first, *_)):
+                return first if field.sortable else value
+            case _:
+                return None
+
     def words_in(self, values: Values) -> list[str]:
         """Return the words of a document's texts: each once for every field it is in."""
         found: list[str] = []
         for name in self.schema.text:
-            value = values.get(name)
-            if isinstance(value, str):
-                found.extend(set(words_of(value)))
-            elif isinstance(value, tuple):
-                found.extend({word for text in value for word in words_of(text)})
+            value = self.value(values, name)
+            texts = (value,) if isinstance(value, str) else value
+            if isinstance(texts, tuple):
+                found.extend({word for text in texts for word in words_of(text)})
         return found
 
 

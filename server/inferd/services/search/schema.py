@@ -30,8 +30,8 @@ class IndexSchema:
     @property
     def fingerprint(self) -> str:
         """Indexes that were written with the same one can be opened with each other's schema."""
-        types = sorted((name, each.type) for name, each in self.fields.items())
-        return hashlib.sha256(repr(types).encode()).hexdigest()[:16]
+        written = sorted((name, each.type, each.sortable) for name, each in self.fields.items())
+        return hashlib.sha256(repr(written).encode()).hexdigest()[:16]
 
     def type_of(self, name: str, asked_as: str) -> FieldType:
         """Return a field's type; `asked_as` is where its name was given, for the error.

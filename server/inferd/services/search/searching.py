@@ -70,7 +70,7 @@ class Snapshot:
         query = self.query(asked)
         for place, each in enumerate(asked.facets):
             self.layout.schema.must_count(each.field, f"facets[{place}].field")
-        where, scores, total = self._hits(query, asked)
+        where, scores, total = self._hits(query, asked, cached)
         documents = self._read(where, cached)
         now = clock()
         complete = deadline.remaining(now) >= now - began
@@ -137,7 +137,9 @@ class Snapshot:
                 return reason
         return ""
 
-    def _hits(self, query: Query, asked: TextQuery) -> tuple[list[DocAddress], list[float], int]:
+    def _hits(
+        self, query: Query, asked: TextQuery, cached: Cached
+    ) -> tuple[list[DocAddress], list[float], int]:
         end = asked.offset + asked.window
         self._check_sort(asked.sort)
         if not asked.sort or asked.sort[0].field == RELEVANCE:
@@ -145,7 +147,9 @@ class Snapshot:
             hits = found.hits[asked.offset : end]
             return [where for _, where in hits], [score for score, _ in hits], found.count
         total = cast("_Found", self.searcher.search(query, 1)).count
-        where = self._ordered.first(query, asked.sort, min(end, total))[asked.offset :]
+        where = self._ordered.first(
+            query, asked.sort, min(end, total), lambda some: self._read(some, cached)
+        )[asked.offset :]
         return where, [0.0] * len(where), total
 
     def _check_sort(self, sort: Sequence[Sort]) -> None:

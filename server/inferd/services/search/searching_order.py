@@ -1,36 +1,39 @@
 """The first n hits in an order by fields, exactly.
 
 Tantivy sorts by one field and breaks ties as it likes. So it is asked for the first n by the first
-key; what shares its value with the last of them may be cut anywhere, and is asked for again, alone
-and by the next key. Documents without a value come last, by the next key in their turn. In the end
-there is the id, which no two documents share, or relevance.
+key. What shares its value with the last of them may be cut anywhere, and is asked for again, alone
+and by the next key; other equals are sorted here. Documents without a value come last, by the next
+key in their turn. In the end there is the id, which no two documents share, or relevance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from tantivy import DocAddress, FieldType, Occur, Order, Query, Searcher
 
-from inferd.config.search.index import FieldType as Type
 from inferd.services.search.index_layout import HAS, ID, Layout
 from inferd.services.search.schema import RELEVANCE
 from inferd.services.search.searching_filters import none_of, unscored
-from inferd.services.search.text_query import Sort
+from inferd.services.search.text_query import Sort, StoredDocument
 
 BY_ID = Sort(ID)
 
 
+Read = Callable[[list[DocAddress]], Sequence[StoredDocument]]
+"""Returns the documents of some places."""
+
+
 class Ordered:
-    """Searches of one state of an index, in an order by fields. For one thread at a time."""
+    """Searches of one state of an index, in an order by fields."""
 
     def __init__(self, searcher: Searcher, layout: Layout) -> None:
         self._searcher = searcher
+        self._layout = layout
         self._fields = layout.fields
-        self._types: Mapping[str, Type] = {
-            name: each.type for name, each in layout.schema.fields.items()
-        } | {ID: "keyword"}
 
-    def first(self, query: Query, keys: Sequence[Sort], count: int) -> list[DocAddress]:
+    def first(self, query: Query, keys: Sequence[Sort], count: int, read: Read) -> list[DocAddress]:
         """Return where the first `count` are. Each of `keys` is sortable or, at the end, relevance.
 
         What is equal in all of them is in the order of ids, unless relevance decides.
@@ -40,36 +43,57 @@ class Ordered:
         key, *others = keys or (BY_ID,)
         if key.field == RELEVANCE:
             return [where for _, where in self._searcher.search(query, count, count=False).hits]
-        found = self._with_values(query, key, others, count)
-        if len(found) < count and key.field != ID:
+        if key.field == ID:
+            return [where for _, where in self._sorted(query, key, count)]
+        found = self._with_values(_both(query, self._has(key.field)), key, others, count, read)
+        if len(found) < count:
             without = _both(query, none_of([self._has(key.field)]))
-            found += self.first(without, others, count - len(found))
+            found += self.first(without, others, count - len(found), read)
         return found
 
     def _with_values(
-        self, query: Query, key: Sort, others: Sequence[Sort], count: int
+        self, query: Query, key: Sort, others: Sequence[Sort], count: int, read: Read
     ) -> list[DocAddress]:
-        having = query if key.field == ID else _both(query, self._has(key.field))
-        order = Order.Desc if key.descending else Order.Asc
-        hits = self._searcher.search(
-            having, count, count=False, order_by_field=key.field, order=order
-        ).hits
         found: list[DocAddress] = []
-        for value, equal in groupby(hits, key=lambda hit: hit[0]):
+        for value, equal in groupby(self._sorted(query, key, count), key=lambda hit: hit[0]):
             where = [each for _, each in equal]
             cut = len(found) + len(where) == count
-            if key.field != ID and (len(where) > 1 or cut):
-                where = self.first(_both(having, self._is(key.field, value)), others, len(where))
-            found += where
+            if cut or (others and others[-1].field == RELEVANCE and len(where) > 1):
+                same = _both(query, self._is(key.field, value))
+                found += self.first(same, others, len(where), read)
+            else:
+                found += self._all_of(where, others, read)
         return found
+
+    def _all_of(
+        self, where: list[DocAddress], keys: Sequence[Sort], read: Read
+    ) -> list[DocAddress]:
+        """Sort some that there are no others among. They are read for the answer anyway."""
+        if len(where) == 1:
+            return where
+        documents = sorted(zip(read(where), where, strict=True), key=lambda each: each[0].id)
+        for key in reversed(keys):
+            values: list[tuple[Any, tuple[StoredDocument, DocAddress]]] = [
+                (self._layout.value(each[0].fields, key.field), each) for each in documents
+            ]
+            having = [each for each in values if each[0] is not None]
+            having.sort(key=itemgetter(0), reverse=key.descending)
+            missing = [each for each in values if each[0] is None]
+            documents = [each for _, each in having + missing]
+        return [place for _, place in documents]
+
+    def _sorted(self, query: Query, key: Sort, count: int) -> list[tuple[Any, DocAddress]]:
+        order = Order.Desc if key.descending else Order.Asc
+        return self._searcher.search(
+            query, count, count=False, order_by_field=key.field, order=order
+        ).hits
 
     def _has(self, field: str) -> Query:
         return Query.term_query(self._fields, HAS, field)
 
     def _is(self, field: str, value: str | float | bool) -> Query:
-        if self._types[field] == "number":
-            bound = float(value)
-            return Query.range_query(self._fields, field, FieldType.Float, bound, bound)
+        if isinstance(value, float):
+            return Query.range_query(self._fields, field, FieldType.Float, value, value)
         return Query.term_query(self._fields, field, value)
 
 
