@@ -232,6 +232,17 @@ async def test_values_are_counted_among_all_that_fits_not_only_among_the_hits() 
         assert facet.more is (len(counts) > 3)
 
 
+async def test_a_value_that_is_rare_in_every_part_of_the_index_is_counted_in_all() -> None:
+    async with index_of({}) as index:
+        for part in range(4):
+            twice = [f"{part}-{place // 2}" for place in range(60)]
+            tags = enumerate([*twice, "common"])
+            await index.add([document(index, f"p{part}-{at}", tags=[tag]) for at, tag in tags])
+        hits = await found_all(index, facets=(Facet("tags", 1),))
+
+        assert hits.facets[0].counts == (("common", 4),)
+
+
 async def test_hits_come_with_their_documents_and_the_numbers_of_them() -> None:
     said = {"a": {"title": "x", "price": 3, "tags": ["u", "v"]}, "b": {"title": "x y", "new": True}}
     async with index_of(said) as index:

@@ -57,6 +57,41 @@ async def test_an_index_is_rebuilt_once_at_a_time() -> None:
         assert (await index.rebuild()).documents == 50
 
 
+async def test_whoever_asked_for_a_rebuild_may_leave(tmp_path: Path) -> None:
+    async with index_of(things(200, seed=3), tmp_path) as index:
+        for after in range(1, 12):  # turns of the loop, so that every step is left once
+            leaving = asyncio.create_task(index.rebuild())
+            for _ in range(after):
+                await asyncio.sleep(0.002)
+            leaving.cancel()
+            await index.add([document(index, f"n{after}", title="late")])
+            await asyncio.gather(leaving, return_exceptions=True)
+        assert index.count == 211
+    async with index_of({}, tmp_path) as index:
+        assert index.count == 211
+        assert index.vocabulary.counts["late"] == 11
+
+
+async def test_an_index_is_closed_while_it_is_rebuilt(tmp_path: Path) -> None:
+    documents = things(500, seed=4)
+    async with index_of(documents, tmp_path) as index:
+        rebuilding = asyncio.create_task(index.rebuild())
+        await asyncio.sleep(0.001)
+    await asyncio.gather(rebuilding, return_exceptions=True)
+    async with index_of({}, tmp_path) as index:
+        assert index.count == 500
+
+
+async def test_a_document_that_was_read_before_a_rebuild_is_not_taken_for_a_later_one() -> None:
+    async with index_of({"a": {"title": "x"}, "b": {"title": "x"}}) as index:
+        assert await found(index, "x") == ("a", "b")
+        await index.delete(["b"])
+        await index.rebuild()
+        await index.add([document(index, "c", title="x")])
+
+        assert await found(index, "x") == ("a", "c")
+
+
 async def test_an_index_of_other_fields_is_rewritten_when_it_is_opened(tmp_path: Path) -> None:
     async with index_of({"a": {"title": "x", "brand": "Acme", "price": 5}}, tmp_path):
         pass

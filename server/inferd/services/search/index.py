@@ -14,10 +14,9 @@ from tantivy import Searcher
 
 from inferd.config.search.index import SearchIndex
 from inferd.deadline import NEVER, Clock, Deadline
-from inferd.errors import Exhausted, InvalidRequest, Unavailable
+from inferd.errors import Exhausted, InferdError, InvalidRequest, Unavailable
 from inferd.services.search.documents import Documents, NewDocument
 from inferd.services.search.index_home import Home
-from inferd.services.search.index_layout import Layout
 from inferd.services.search.index_threads import Threads
 from inferd.services.search.index_words import Vocabulary
 from inferd.services.search.pages import FIELD, Kept, PageExpired
@@ -37,22 +36,34 @@ class Rebuilt(NamedTuple):
 
 
 class TextIndex:
-    """Documents that can be searched for and changed. Lives on the event loop; see `index_open`."""
+    """Documents that can be searched for and changed. Lives on the event loop; see `index_open`.
 
-    def __init__(self, settings: SearchIndex, home: Home, pen: Pen, layout: Layout, clock: Clock):
-        self.schema = layout.schema
-        self.documents = Documents(layout.schema, settings)
+    What it does by itself it does in `tasks`.
+    """
+
+    def __init__(
+        self,
+        settings: SearchIndex,
+        home: Home,
+        pen: Pen,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self.schema = pen.layout.schema
+        self.documents = Documents(self.schema, settings)
         self.vocabulary = Vocabulary(pen.words())
         self._settings = settings
         self._home = home
-        self._layout = layout
+        self._layout = pen.layout
         self._clock = clock
+        self._tasks = tasks
         self._pen = pen
         self._kept: Kept[Snapshot] = Kept(keep_s=settings.page_s, at_most=settings.page_snapshots)
         self._seen: dict[int, StoredDocument] = {}
         self._epoch = home.current.opened << 32
         self._newest = self._publish(pen)
         self._touched: set[str] | None = None
+        self._rebuilding: asyncio.Task[Rebuilt | InferdError] | None = None
         self._one_writer = asyncio.Lock()
         self._threads = Threads(settings.search_threads, clock)
         self._closing = False
@@ -63,10 +74,11 @@ class TextIndex:
         )
         #: What waits, and how often it was written.
         self.writing: Writing[Change, Written] = Writing(gathering, self._write, clock)
+        self._running = tasks.create_task(self.writing.run(), name="index-writing")
 
     @property
     def epoch(self) -> int:
-        """The number of the newest state. Every change makes a larger one, across restarts too."""
+        """The number of the newest state: larger than any before, those of earlier starts too."""
         return self._newest.epoch
 
     @property
@@ -76,7 +88,7 @@ class TextIndex:
 
     @property
     def segments(self) -> int:
-        """How many parts the index is in."""
+        """How many parts it is in."""
         return self._newest.segments
 
     async def add(self, documents: Sequence[NewDocument]) -> int:
@@ -158,39 +170,28 @@ class TextIndex:
 
         Raises `Unavailable`: it is being done already, or the disk is full; all is as before then.
         """
-        if self._touched is not None:
+        if self._rebuilding is not None:
             raise Unavailable("the index is being rebuilt already", retry_after_s=10.0)
-        began = self._clock()
-        generation = self._home.current.generation + 1
-        try:
-            async with self._one_writer:
-                self._touched = set()
-                searcher = self._pen.searcher
-            pen, copied = await self._threads.rebuild(lambda: self._copied(generation, searcher))
-            async with self._one_writer:
-                await self._swap(pen, generation)
-        finally:
-            self._touched = None
-            await self._threads.rebuild(self._home.tidy)
-        return Rebuilt(copied, self._clock() - began, self.epoch)
+        self._rebuilding = self._tasks.create_task(self._rebuild(), name="index-rebuild")
+        rebuilt = await asyncio.shield(self._rebuilding)  # whoever asked for it may leave
+        if isinstance(rebuilt, InferdError):
+            raise rebuilt
+        return rebuilt
 
     async def size_bytes(self) -> int:
         """Return how large it is on the disk. 0: it is in memory."""
         return await asyncio.to_thread(self._home.size_bytes)
 
-    async def run(self) -> None:
-        """Write what comes, until cancelled."""
-        await self.writing.run()
-
-    async def close(self, running: "asyncio.Task[None]") -> None:
-        """Write what waits, and let go of the directory. `running` is the task of `run`."""
+    async def close(self) -> None:
+        """Write what waits, and wait for what is under way."""
         self._closing = True
         async with self._one_writer:  # so that no write is cut short
-            running.cancel()
+            self._running.cancel()
         await self.writing.flush()
+        if self._rebuilding is not None:
+            await self._rebuilding
         await self._threads.close()
         await asyncio.to_thread(self._pen.close)
-        self._home.close()
 
     async def _write(self, changes: list[Change]) -> Written:
         async with self._one_writer:
@@ -217,18 +218,34 @@ class TextIndex:
         while len(self._seen) > self._settings.cached_documents:
             del self._seen[next(iter(self._seen))]
 
+    async def _rebuild(self) -> Rebuilt | InferdError:
+        began = self._clock()
+        generation = self._home.current.generation + 1
+        try:
+            async with self._one_writer:
+                self._touched = set()
+                old = self._pen
+                searcher = old.searcher
+            pen, copied = await self._threads.rebuild(lambda: self._copied(generation, searcher))
+            async with self._one_writer:
+                await self._threads.write(lambda: self._switch(pen, generation))
+                self._pen = pen
+                self._publish(pen)
+            await self._threads.rebuild(old.close)
+        except InferdError as error:
+            return error
+        finally:
+            self._touched = self._rebuilding = None
+            await self._threads.rebuild(self._home.tidy)
+        return Rebuilt(copied, self._clock() - began, self.epoch)
+
     def _copied(self, generation: int, searcher: Searcher) -> tuple[Pen, int]:
-        pen = Pen(self._layout, self._home.path(generation), self._settings.writer_bytes)
+        try:
+            pen = Pen(self._layout, self._home.path(generation), self._settings.writer_bytes)
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"the index cannot be rebuilt: {error}") from error
         return pen, copy_all(searcher, self._layout.fields, pen, lambda: self._closing)
 
-    async def _swap(self, pen: Pen, generation: int) -> None:
-        old, touched = self._pen, self._touched or set()
-
-        def swapped() -> None:
-            catch_up(old.searcher, self._layout.fields, touched, pen)
-            self._home.switch(generation, self.schema.fingerprint)
-
-        await self._threads.write(swapped)
-        self._pen = pen
-        self._publish(pen)
-        await self._threads.rebuild(old.close)
+    def _switch(self, pen: Pen, generation: int) -> None:
+        catch_up(self._pen, self._layout.fields, self._touched or set(), pen)
+        self._home.switch(generation, self.schema.fingerprint)

@@ -29,16 +29,14 @@ async def opened(settings: SearchIndex, clock: Clock = time.monotonic) -> AsyncI
     home = await asyncio.to_thread(Home, settings.directory, layout.schema.fingerprint)
     try:
         pen = await asyncio.to_thread(_pen, home, layout, settings.writer_bytes)
-        index = TextIndex(settings, home, pen, layout, clock)
-    except BaseException:
+        async with asyncio.TaskGroup() as tasks:
+            index = TextIndex(settings, home, pen, clock, tasks)
+            try:
+                yield index
+            finally:
+                await index.close()
+    finally:
         home.close()
-        raise
-    async with asyncio.TaskGroup() as tasks:
-        writing = tasks.create_task(index.run(), name="index-writing")
-        try:
-            yield index
-        finally:
-            await index.close(writing)
 
 
 def _pen(home: Home, layout: Layout, heap_bytes: int) -> Pen:

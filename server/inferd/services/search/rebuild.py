@@ -44,21 +44,20 @@ def copy_all(
         copied += len(hits)
 
 
-def catch_up(
-    searcher: tantivy.Searcher, fields: tantivy.Schema, touched: set[str], into: Pen
-) -> None:
+def catch_up(old: Pen, fields: tantivy.Schema, touched: set[str], into: Pen) -> None:
     """Have another index say of these ids what this one says, if only that they are gone. Commits.
 
-    Raises `Unavailable` if it cannot be written.
+    It goes on with this one's numbers. Raises `Unavailable` if it cannot be written.
     """
     ids = sorted(touched)
     for first in range(0, len(ids), AT_ONCE):
         some = ids[first : first + AT_ONCE]
         query = Query.term_set_query(fields, ID, some)
-        hits = searcher.search(
+        hits = old.searcher.search(
             query, len(some), count=False, order_by_field=NUMBER, order=Order.Asc
         ).hits
-        into.copy(_read(searcher, hits), instead_of=some)
+        into.copy(_read(old.searcher, hits), instead_of=some)
+    into.number = max(into.number, old.number)
     into.write(())
 
 

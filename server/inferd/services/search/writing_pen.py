@@ -49,7 +49,7 @@ class Pen:
     """The writer of one index."""
 
     def __init__(self, layout: Layout, path: Path | None, heap_bytes: int) -> None:
-        self._layout = layout
+        self.layout = layout
         self._path = path
         self._heap_bytes = heap_bytes
         self._index = tantivy.Index(layout.fields, None if path is None else str(path))
@@ -57,27 +57,28 @@ class Pen:
         self._index.reload()
         self.searcher = self._index.searcher()
         self._writer: tantivy.IndexWriter | None = None
-        self._number = self._last_number()
+        #: Of the last document that was written.
+        self.number = self._last_number()
 
     def words(self) -> Counter[str]:
         """Return how many documents have each word: counted once for every field it is in."""
         everything = Query.all_query()
         counts: Counter[str] = Counter()
-        for name in self._layout.schema.text:
+        for name in self.layout.schema.text:
             counts.update(dict(self.searcher.terms_with_prefix(name, "", everything)))
         return counts
 
     def write(self, changes: Sequence[Change]) -> Written:
-        """Make the changes, in their order. Raises `Unavailable`, and then none of them is made."""
-        first = self._number + 1
+        """Make the changes, in their order.
+
+        Raises `Unavailable`: they cannot be made. If the disk fails at the last moment they may be.
+        """
+        first = self.number + 1
         try:
             existed, words = self._apply(changes)
             self._commit(first, changes)
         except (OSError, ValueError) as error:
-            self.close()
-            raise Unavailable(
-                f"the index cannot be written: {error}", retry_after_s=RETRY_S
-            ) from error
+            raise self._given_up(error) from error
         return Written(self.searcher, existed, words)
 
     def copy(
@@ -92,8 +93,8 @@ class Pen:
             for id in instead_of:
                 writer.delete_documents_by_term(ID, id)
             for number, document in documents:
-                self._number = max(self._number, number)
-                writer.add_document(self._layout.written(number, document))
+                self.number = max(self.number, number)
+                writer.add_document(self.layout.written(number, document))
         except (OSError, ValueError) as error:
             raise self._given_up(error) from error
 
@@ -121,8 +122,8 @@ class Pen:
             if isinstance(change, Gone):
                 known.pop(change.id, None)
                 continue
-            self._number += 1
-            writer.add_document(self._layout.written(self._number, change))
+            self.number += 1
+            writer.add_document(self.layout.written(self.number, change))
             known[change.id] = change.fields
             words.update(self._words(change.fields))
         return existed, {word: by for word, by in words.items() if by}
@@ -135,9 +136,7 @@ class Pen:
         searcher = self._index.searcher()
         last = {change.id: change for change in changes}
         expected = sum(isinstance(each, NewDocument) for each in last.values())
-        new = Query.range_query(
-            self._layout.fields, NUMBER, FieldType.Unsigned, first, self._number
-        )
+        new = Query.range_query(self.layout.fields, NUMBER, FieldType.Unsigned, first, self.number)
         found = len(searcher.search(new, max(1, expected), count=False).hits)
         if found < expected:
             raise OSError(f"{expected - found} of {expected} documents were lost")
@@ -145,13 +144,13 @@ class Pen:
 
     def _before(self, ids: Iterable[str]) -> dict[str, Values]:
         wanted = [*ids]
-        query = Query.term_set_query(self._layout.fields, ID, wanted)
+        query = Query.term_set_query(self.layout.fields, ID, wanted)
         hits = self.searcher.search(query, max(1, len(wanted)), count=False).hits
         found = [read(self.searcher, 0, where) for _, where in hits]
         return {each.id: each.fields for each in found}
 
     def _words(self, values: Values | None) -> list[str]:
-        return [] if values is None else self._layout.words_in(values)
+        return [] if values is None else self.layout.words_in(values)
 
     def _opened(self) -> tantivy.IndexWriter:
         if self._writer is None:
