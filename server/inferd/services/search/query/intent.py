@@ -2,8 +2,9 @@
 
 In this order: a question is one by its first word or its question mark. One certain thing is asked
 for by the designation of a model ("wh1000xm4"), by something named with a number behind it ("iphone
-13"), or by words that hardly any documents have. A query that only names a category, or is a single
-plain word, asks for anything of the kind. All else describes what is wanted.
+13"), or by words that name nothing and that hardly any documents have. A query that only names a
+category, or is a single plain word, asks for anything of the kind. All else describes what is
+wanted.
 """
 
 import re
@@ -63,4 +64,5 @@ def _one_thing(clues: Clues, rare: int) -> bool:
     numbered = any(
         word.isdigit() and at and at - 1 in clues.named for at, word in enumerate(clues.words)
     )
-    return numbered or (bool(clues.words) and all(0 < each <= rare for each in clues.frequencies))
+    unnamed = [each for at, each in enumerate(clues.frequencies) if at not in clues.named]
+    return numbered or (bool(unnamed) and all(0 < each <= rare for each in unnamed))

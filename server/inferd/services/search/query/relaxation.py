@@ -6,7 +6,7 @@ that words stood for are done without, and those words searched for like others.
 will do. Filters that the request itself has are not touched here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 from inferd.services.search.query.understood import Part, Relaxed, Understood
@@ -14,19 +14,15 @@ from inferd.services.search.query.understood import Part, Relaxed, Understood
 
 def relaxations(understood: Understood) -> Iterator[Understood]:
     """Yield what to search for next, for as long as nothing is found. At most five times."""
-    searched = [part for part in understood.parts if part.filter is None]
-    rarest = sorted((part for part in searched if part.frequency), key=_says_little)
-    sizes = dict.fromkeys((len(rarest), (len(rarest) + 1) // 2, 1))
-    for required in sizes:
+    searched = {part.text: part for part in _searched(understood)}
+    there = [part for part in searched.values() if part.frequency]
+    rarest = [part.text for part in sorted(there, key=_says_little)]
+    for required in dict.fromkeys((len(rarest), (len(rarest) + 1) // 2, 1)):
         if 0 < required <= len(rarest) and required < len(searched):
-            yield _requiring(understood, rarest[:required])
-    if not searched and not understood.filters:
-        return
+            yield _requiring(understood, frozenset(rarest[:required]))
     if understood.filters:
-        bare = _without_filters(understood)
-        yield bare
-        searched = list(bare.parts)
-    if len(searched) > 1:
+        yield _without_filters(understood)
+    if len({part.text for part in understood.parts}) > 1:
         yield _any_word(understood)
 
 
@@ -34,17 +30,12 @@ def _says_little(part: Part) -> tuple[bool, int]:
     return part.text.isdigit(), part.frequency
 
 
-def _requiring(understood: Understood, required: list[Part]) -> Understood:
+def _requiring(understood: Understood, required: frozenset[str]) -> Understood:
+    optional = {part for part in _searched(understood) if part.text not in required}
     return replace(
         understood,
-        parts=tuple(
-            part if part.filter is not None or part in required else _optional(part)
-            for part in understood.parts
-        ),
-        dropped=_dropped(
-            understood,
-            [part for part in understood.parts if part.filter is None and part not in required],
-        ),
+        parts=tuple(_optional(part) if part in optional else part for part in understood.parts),
+        dropped=_dropped(understood, optional),
         relaxed=Relaxed.OPTIONAL_WORDS,
     )
 
@@ -72,5 +63,10 @@ def _optional(part: Part) -> Part:
     return replace(part, word=replace(part.word, required=False))
 
 
-def _dropped(understood: Understood, parts: list[Part] | tuple[Part, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*understood.dropped, *(part.text for part in parts))))
+def _dropped(understood: Understood, optional: Container[Part]) -> tuple[str, ...]:
+    texts = (part.text for part in understood.parts if part in optional)
+    return tuple(dict.fromkeys((*understood.dropped, *texts)))
+
+
+def _searched(understood: Understood) -> Iterator[Part]:
+    return (part for part in understood.parts if part.filter is None)
