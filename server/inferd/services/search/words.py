@@ -10,8 +10,12 @@ import re
 import unicodedata
 
 _RUN = re.compile(r"[^\W_]{1,64}")
+_UNSEEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+"""Soft hyphens, characters of no width, and marks of the direction of writing: part of no word."""
 _PLAIN = str.maketrans(
-    dict(zip("øłđħ\u0131", "oldhi", strict=True)) | {"æ": "ae", "œ": "oe"},
+    dict(zip("øłđħ\u0131", "oldhi", strict=True))
+    | {"æ": "ae", "œ": "oe"}
+    | dict.fromkeys(map(chr, _UNSEEN), ""),
 )
 
 

@@ -23,7 +23,8 @@ def normalise(text: str, *, field: str = "query", most: int = MAX_CHARACTERS) ->
         raise InvalidRequest(
             f"{field} has {len(text)} characters; at most {most} are taken", field=field
         )
-    return " ".join(folded(_seen(text)).split())
+    # Folding makes up to 18 characters of one.
+    return " ".join(folded(_seen(text))[:most].split())
 
 
 def key_of(text: str) -> str:

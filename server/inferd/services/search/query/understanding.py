@@ -22,7 +22,7 @@ from inferd.services.search.query.entities import (
 )
 from inferd.services.search.query.intent import Clues, intent_of
 from inferd.services.search.query.lexicon import Lexicon, Tolerance
-from inferd.services.search.query.normal import key_of, normalise
+from inferd.services.search.query.normal import normalise
 from inferd.services.search.query.phrases import Phrase, Phrases
 from inferd.services.search.query.prices import Priced, Prices
 from inferd.services.search.query.spelling import Reading, Speller
@@ -132,7 +132,7 @@ def understand(
         if at not in unsaid
     )
     return Understood(
-        query=key_of(text),
+        query=" ".join(words_of(asked)),
         text=" ".join(part.text for part in parts),
         parts=parts,
         intent=intent or intent_of(_clues(asked, parts, named, unsaid, priced), settings),
