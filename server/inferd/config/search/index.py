@@ -47,8 +47,9 @@ class SearchIndex(Section):
     """What documents have besides their id."""
     directory: Path | None = None
     """Where it is. One server only writes there. Not set: in memory, and gone with the server."""
-    commit_ms: Annotated[float, Field(ge=0, le=250)] = 100.0
-    """The longest a document waits for others to be written with."""
+    commit_ms: Annotated[float, Field(ge=0, le=250)] = 200.0
+    """The longest a document waits for others to be written with. With less, there are more states
+    of the index, and fewer seconds of them are kept for pages."""
     commit_documents: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """So many are written without waiting for more."""
     max_waiting: Annotated[int, Field(ge=1)] = 20_000
@@ -75,5 +76,6 @@ class SearchIndex(Section):
     token that comes to another one is said to have expired, and not to be forged."""
     page_s: Positive = 60.0
     """How long the next page may be asked for."""
-    page_snapshots: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """States of the index that are kept for next pages. With more, older pages expire earlier."""
+    page_snapshots: Annotated[int, Field(ge=1, le=5000)] = 300
+    """States of the index that are kept for next pages, of which there are as many as commits. When
+    there are more, the oldest expire before their time. Each takes about 0.2 MB."""
