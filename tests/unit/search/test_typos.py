@@ -110,6 +110,10 @@ def test_a_rare_word_is_suspected_beside_one_that_is_far_more_frequent() -> None
     assert speller(ratio=100).suspected("unheard") == ""
 
 
+def test_a_plural_is_not_suspected_beside_its_singular() -> None:
+    assert speller(ratio=2).suspected("phones") == ""
+
+
 def test_numbers_are_never_corrected() -> None:
     assert read("15", "s23", "1234567") == ["15", "s23", "1234567"]
 

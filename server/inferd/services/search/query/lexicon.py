@@ -86,22 +86,24 @@ class Lexicon:
         """Return how many documents have a word; 0: none."""
         return self.frequencies.get(word, 0)
 
-    def near(self, word: str) -> list[Near]:
-        """Return the other words that are as near as a word of this length allows, unordered."""
-        errors = self.tolerance.of(len(word))
+    def near(self, word: str, most: int = 2) -> list[Near]:
+        """Return the other words that are as near as a word of this length allows, unordered.
+
+        They are at most `most` errors away.
+        """
+        errors = min(self.tolerance.of(len(word)), most)
         if not errors or not self._words:
             return []
         codes = _codes(word)
         first = codes[None, :_LETTERS]
         wanted = np.concatenate([_hashes(first, each)[0] for each in range(errors + 1)])
-        starts = np.searchsorted(self._hashes, wanted, "left")
-        ends = np.searchsorted(self._hashes, wanted, "right")
-        hit = np.flatnonzero(ends > starts)
-        if not len(hit):
+        starts = np.searchsorted(self._hashes, wanted)
+        hit = self._hashes[np.minimum(starts, len(self._hashes) - 1)] == wanted
+        if not hit.any():
             return []
-        rows = np.unique(
-            np.concatenate([self._owners[starts[at] : ends[at]] for at in hit.tolist()])
-        )
+        starts, ends = starts[hit], np.searchsorted(self._hashes, wanted[hit], "right")
+        places = zip(starts.tolist(), ends.tolist(), strict=True)
+        rows = np.unique(np.concatenate([self._owners[start:end] for start, end in places]))
         differ = np.bitwise_count(self._masks[rows] ^ _mask(codes))
         close = (differ <= 2 * errors) & (np.abs(self._lengths[rows] - len(word)) <= errors)
         return list(self._checked(word, rows[close], errors))

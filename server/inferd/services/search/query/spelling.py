@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from inferd.services.search.query.forms import other_forms
 from inferd.services.search.query.lexicon import Lexicon, Near
 from inferd.services.search.query.understood import Correction
 from inferd.services.search.text_query import Alternative
@@ -63,14 +64,14 @@ class Speller:
 
     def suspected(self, word: str) -> str:
         """Return what a word that is in the index may have been meant to be; empty: nothing."""
-        rare = self.lexicon.frequency(word) * self.suspect_ratio <= self.lexicon.most
-        if not self.most or not rare or not self.lexicon.frequency(word):
-            return ""
         common = self.lexicon.frequency(word) * self.suspect_ratio
+        if not self.most or not 0 < common <= self.lexicon.most:
+            return ""
+        forms = set(other_forms(word))  # a plural is no error
         candidates = [
             each
-            for each in self._candidates(word)
-            if each.distance == 1 and each.frequency >= common
+            for each in self._candidates(word, 1)
+            if each.frequency >= common and each.word not in forms
         ]
         return max(candidates, key=_frequency).word if candidates else ""
 
@@ -144,10 +145,12 @@ class Speller:
         )
         return Reading(first.word, (Alternative(word), *others), Correction(word, first.word))
 
-    def _candidates(self, word: str) -> list[Near]:
+    def _candidates(self, word: str, errors: int = 2) -> list[Near]:
         """Return what a word may be meant to be, the most credible first."""
         digits = _DIGITS.findall(word)
-        near = [each for each in self.lexicon.near(word) if _DIGITS.findall(each.word) == digits]
+        near = [
+            each for each in self.lexicon.near(word, errors) if _DIGITS.findall(each.word) == digits
+        ]
         return sorted(near, key=lambda each: (-_credibility(word, each), each.word))
 
 
