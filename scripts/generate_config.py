@@ -41,11 +41,25 @@ def scalar(value: Any) -> str:
     """Return a value as YAML on one line."""
     if isinstance(value, tuple):
         return f"[{', '.join(scalar(each) for each in value)}]"
-    if isinstance(value, SecretStr):
-        value = value.get_secret_value()  # nobody's: it is a default
-    plain = str(value) if isinstance(value, Path) else value
-    text: str = yaml.safe_dump(plain, default_flow_style=True, width=math.inf)
+    text: str = yaml.safe_dump(plain(value), default_flow_style=True, width=math.inf)
     return text.removesuffix("...\n").strip()
+
+
+def plain(value: Any) -> Any:
+    """Return a value in the types that YAML has."""
+    match value:
+        case BaseModel():
+            return {name: plain(each) for name, each in value}
+        case dict():
+            return {name: plain(each) for name, each in value.items()}
+        case frozenset():
+            return sorted(value)
+        case SecretStr():
+            return value.get_secret_value()  # nobody's: it is a default
+        case Path():
+            return str(value)
+        case _:
+            return value
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from shop.clock import BEGIN, DAY
 from shop.dice import Dice, Floats, Ints, exp
 from shop.geography import WEIGHTS
 from shop.words import BRANDS, COLOURS, DEPARTMENTS
@@ -118,23 +119,25 @@ class Items:
         return f"{what}: {first}, {second}. {kind.materials[self.material[item]].capitalize()}."
 
     def row(self, item: int) -> dict[str, object]:
-        """Return all that the shop says of an item."""
-        department = PRODUCTS[self.product[item]][0]
-        price = int(self.price_minor[item])
+        """Return all that the shop says of an item, in the form of `inferd.v1.Item`."""
+        department, _ = PRODUCTS[self.product[item]]
+        kind = DEPARTMENTS[department]
         return {
             "id": item_name(item),
             "title": self.title(item),
             "description": self.description(item),
-            "department": DEPARTMENTS[department].name,
-            "product": product_name(int(self.product[item])),
+            "category": product_name(int(self.product[item])),
             "brand": BRANDS[self.brand[item]],
-            "colour": COLOURS[self.colour[item]],
             "merchant": merchant_name(int(self.merchant[item])),
-            "price_minor": price,
-            "price": price / 100,
+            "price_minor": int(self.price_minor[item]),
             "currency": "EUR",
             "stock": int(self.stock[item]),
-            "released_day": int(self.released[item]),
+            "released_us": BEGIN + int(self.released[item]) * DAY,
+            "tags": [kind.name],
+            "attributes": {
+                "colour": {"text": COLOURS[self.colour[item]]},
+                "material": {"text": kind.materials[self.material[item]]},
+            },
         }
 
 

@@ -195,7 +195,7 @@ class _Files:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
 
-    def find(self, name: str, version: str = "") -> Version | None:
+    def find(self, name: str, version: str = "", call: Call | None = None) -> Version | None:
         """Return None: nobody asks which version it was."""
 
     async def run(

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 
@@ -18,6 +18,8 @@ OPSET: Final = 21
 OPSET_ML: Final = 3
 TREES: Final = "ai.onnx.ml"
 """The domain that trees are in."""
+FRAUD: Final = "examples/shop/train_fraud.py"
+"""Who makes a model, unless told otherwise."""
 WITHIN: Final = 8.0
 """Deviations; what is further out is not."""
 
@@ -38,6 +40,7 @@ class Raw:
     width: int
     nodes: Sequence[NodeProto]
     weights: Mapping[str, ArrayLike]
+    producer: str = FRAUD
 
     def model(self, calibration: Calibration, name: str) -> bytes:
         """Return the file of a model that gives probabilities."""
@@ -52,24 +55,35 @@ class Raw:
             helper.make_node("Add", ["sloped", "offset"], ["calibrated"]),
             helper.make_node("Sigmoid", ["calibrated"], ["score"]),
         ]
-        model = helper.make_model(
-            helper.make_graph(
-                nodes,
-                name,
-                [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", self.width])],
-                [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])],
-                [_weight(array, each) for each, array in weights.items()],
-            ),
-            producer_name="examples/shop/train_fraud.py",
-            ir_version=IR_VERSION,
-            opset_imports=[
-                helper.make_opsetid(domain, version)
-                for domain, version in (("", OPSET), (TREES, OPSET_ML))
-                if any(node.domain == domain for node in nodes)
-            ],
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return bytes(model.SerializeToString(deterministic=True))
+        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", self.width])
+        score = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])
+        return saved(name, nodes, weights, [features], [score], producer=self.producer)
+
+
+def saved(
+    name: str,
+    nodes: Sequence[NodeProto],
+    weights: Mapping[str, ArrayLike],
+    inputs: Sequence[ValueInfoProto],
+    outputs: Sequence[ValueInfoProto],
+    *,
+    producer: str,
+) -> bytes:
+    """Return the file of a model. The same graph gives the same bytes."""
+    model = helper.make_model(
+        helper.make_graph(
+            nodes, name, inputs, outputs, [_weight(array, each) for each, array in weights.items()]
+        ),
+        producer_name=producer,
+        ir_version=IR_VERSION,
+        opset_imports=[
+            helper.make_opsetid(domain, version)
+            for domain, version in (("", OPSET), (TREES, OPSET_ML))
+            if any(node.domain == domain for node in nodes)
+        ],
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def of_trees(fitted: Any) -> Raw:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from shop import train_fraud
+from shop import train_fraud, train_recommendation
 
 REPOSITORY: Final = Path(__file__).parents[2] / "model_repository"
 
@@ -22,8 +22,9 @@ def rebuilt(repository: Path, *options: str) -> Iterator[tuple[str, bool]]:
     """
     with tempfile.TemporaryDirectory() as directory:
         made = Path(directory)
-        if code := train_fraud.main(["--out", str(made), *options]):
-            raise SystemExit(code)
+        for train in (train_fraud.main, train_recommendation.main):
+            if code := train(["--out", str(made), *options]):
+                raise SystemExit(code)
         for file in sorted(each for each in made.rglob("*") if each.is_file()):
             name = file.relative_to(made)
             there, new = repository / name, file.read_bytes()

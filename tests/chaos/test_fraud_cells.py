@@ -12,7 +12,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from support.chaos.fraud import trial
-from support.chaos.fraud.cells import BOUNDED, KILLED, Cell, bounded
+from support.chaos.fraud.cells import BOUNDED, KILLED, KILLED_ALONE, Cell, bounded
 from support.chaos.fraud.world import Bank, house
 from support.chaos.remains import Held, held
 from support.transports import Transport, needs_envoy
@@ -73,10 +73,11 @@ def test_what_breaks_costs_care_and_neither_the_decision_nor_its_record(
     assert result.tally.refused < MOST_REFUSED * result.tally.calls + result.tally.held_up
 
 
+@pytest.mark.parametrize("cell", [KILLED, KILLED_ALONE], ids=lambda cell: cell.name)
 def test_what_a_server_acknowledged_before_it_was_killed_is_known_again_and_on_record_once(
-    tmp_path: Path,
+    cell: Cell, tmp_path: Path
 ) -> None:
     with house(tmp_path) as at:
-        result = trial.kill(at, KILLED, tmp_path, "grpcio", tolerance_s=TOLERANCE_S)
+        result = trial.kill(at, cell, tmp_path, "grpcio", tolerance_s=TOLERANCE_S)
     assert result.wrong == ()
     assert result.tally.answered > 0

@@ -12,7 +12,7 @@ from inferd.config.journal import Journal
 from inferd.v1 import fraud_pb2 as pb
 from inferd.v1.common_pb2 import Degradation
 from support.chaos.fraud import trail
-from support.chaos.fraud.cells import BOUNDED, CELLS, KILLED, REFUSING, TOLD
+from support.chaos.fraud.cells import BOUNDED, CELLS, KILLED, KILLED_ALONE, REFUSING, TOLD
 from support.chaos.fraud.trail import OnRecord
 from support.chaos.fraud.transactions import BACK, REPEATS, id_of, is_repeated, transaction
 from support.chaos.fraud.verdict import Outage, by_transaction, violations
@@ -211,6 +211,6 @@ def test_records_are_read_and_damage_is_found(tmp_path: Path) -> None:
 
 
 def test_cells_have_names_of_their_own_and_those_for_ci_are_among_them() -> None:
-    names = [each.name for each in (*CELLS, *REFUSING, KILLED, TOLD)]
+    names = [each.name for each in (*CELLS, *REFUSING, KILLED, KILLED_ALONE, TOLD)]
     assert len({*names}) == len(names)
     assert set().union(*BOUNDED.values()) <= {*names}

@@ -28,14 +28,15 @@ from inferd.cache.redis_blobs import RedisBlobs
 from inferd.cache.redis_streams import RedisSink
 from inferd.cache.streams import Record
 from inferd.call import Call
+from inferd.config import resilience
 from inferd.config.fraud import Audit, Idempotency
 from inferd.config.fraud import WebhookSink as WebhookSettings
 from inferd.deadline import Deadline
 from inferd.errors import DependencyFailed, Saturated
 from inferd.services.fraud.alert_sinks import FileSink, LogSink, WebhookSink
 from inferd.services.fraud.assessments import Assessments
-from inferd.services.fraud.audit import Trail
-from inferd.services.fraud.idempotency import Decided, Once
+from inferd.services.fraud.audit import Place, Trail
+from inferd.services.fraud.idempotency import Decided, Once, Recalled
 from inferd.telemetry.fraud_records import AuditMetrics
 from inferd.telemetry.statistics import Histogram
 from support.guards import a_dependency
@@ -114,6 +115,68 @@ async def test_a_record_that_is_being_written_is_not_written_twice(tmp_path: Pat
 
         assert numbers == [1] * 10
         assert (it.head.seq, it.statistics.repeated) == (1, 9)
+
+
+async def test_the_last_record_of_an_id_is_known_also_after_a_restart(tmp_path: Path) -> None:
+    small: dict[str, Any] = {"segment_bytes": 1024}
+    ids = [str(number) for number in range(20)]
+    async with journal(tmp_path, **small) as it:
+        for id in [*ids, ids[-1]]:
+            await it.append(an_entry(id))
+        before = [await it.last(id) for id in ids]
+    assert len(segments(tmp_path)) > 2
+
+    async with journal(tmp_path, **small) as it:
+        after = [await it.last(id) for id in ids]
+        assert [it.knows(id) for id in ids] == [each is not None for each in after]
+
+    assert [each.seq for each in before if each] == [*range(1, 20), 21]
+    known = [each for each in after if each]
+    assert known == before[-len(known) :], "those of the last two files"
+    assert 2 <= len(known) < len(ids)
+
+
+async def test_of_many_ids_those_are_known_that_were_recorded_last(tmp_path: Path) -> None:
+    async with journal(tmp_path, remember=2) as it:
+        for id in "abac":
+            await it.append(an_entry(id))
+
+        assert [id for id in "abc" if it.knows(id)] == ["a", "c"]
+        assert await it.last("b") is None
+
+
+async def test_a_record_whose_file_was_removed_is_not_known_and_one_that_was_changed_is_told(
+    tmp_path: Path,
+) -> None:
+    async with journal(tmp_path) as it:
+        for id in "ab":
+            await it.append(an_entry(id))
+        (path,) = segments(tmp_path)
+        path.write_bytes(path.read_bytes().replace(b'"x":1', b'"x":2'))
+        with pytest.raises(DependencyFailed, match="changed"):
+            await it.last("b")
+        path.unlink()
+
+        assert await it.last("b") is None
+
+
+async def test_a_record_that_could_not_be_written_is_not_known(tmp_path: Path) -> None:
+    async with journal(tmp_path) as it:
+        await it.append(an_entry("a"))
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        (path,) = segments(tmp_path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, hard))
+        try:
+            with pytest.raises(DependencyFailed):
+                await it.append(an_entry("b"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await it.append(an_entry("c"))
+
+        assert [id for id in "abc" if it.knows(id)] == ["a", "c"]
+        found = await it.last("c")
+        assert found is not None
+        assert (found.id, found.seq) == ("c", 2)
 
 
 async def test_who_leaves_takes_nothing_from_those_who_stay(tmp_path: Path) -> None:
@@ -235,7 +298,8 @@ async def server(path: Path, name: str, blobs: Any) -> AsyncIterator[Once]:
     """Run what one server has."""
     loop = asyncio.get_running_loop()
     async with journal(path, server=name) as kept:
-        ample: dict[str, Any] = {"timeout_ms": 20_000}
+        # A machine that stands still makes all that is under way slow, and breakers open for that.
+        ample: dict[str, Any] = {"timeout_ms": 20_000, "breaker": resilience.Breaker(mode="off")}
         trail = Trail(
             kept, Audit(server=name), a_dependency("audit", **ample), failed=lambda _: None
         )
@@ -247,6 +311,10 @@ async def server(path: Path, name: str, blobs: Any) -> AsyncIterator[Once]:
         names = {each.name for each in AuditMetrics(kept, trail, once).collect()}
         assert {"inferd_audit_records", "inferd_fraud_decisions"} <= names
         await once.close()
+
+
+def recall(body: bytes) -> Recalled | None:
+    return Recalled("f", body.strip(b'"'))
 
 
 async def test_two_servers_over_redis_decide_every_transaction_once(
@@ -267,7 +335,7 @@ async def test_two_servers_over_redis_decide_every_transaction_once(
 
             now = asyncio.get_running_loop().time()
             call, deadline = Call("/a/b", arrived=now), Deadline.after(30, now=now)
-            answer = await asked.answer(call, deadline, str(id), "f", decide)
+            answer = await asked.answer(call, deadline, str(id), "f", decide=decide, recall=recall)
             assert answer.place is not None
             assert answer.degradations == (), "or it may be decided twice"
             return answer.assessment
@@ -285,25 +353,22 @@ async def test_two_servers_over_redis_decide_every_transaction_once(
     await close(connected)
 
 
-@pytest.mark.parametrize(("again", "records"), [(b"a", 1), (b"b", 2)])
-async def test_a_store_that_forgets_makes_no_second_record_unless_there_is_another_decision(
-    again: bytes, records: int, tmp_path: Path
-) -> None:
-    blobs = MemoryBlobs(max_bytes=10_000, clock=asyncio.get_running_loop().time)
-    now = asyncio.get_running_loop().time()
-    call, deadline = Call("/a/b", arrived=now), Deadline.after(30, now=now)
+async def test_what_a_store_has_forgotten_is_answered_from_the_record(tmp_path: Path) -> None:
+    clock = asyncio.get_running_loop().time
+    blobs = MemoryBlobs(max_bytes=10_000, clock=clock)
+    call, deadline = Call("/a/b", arrived=clock()), Deadline.after(30, now=clock())
 
-    for said in (b"a", again):
+    for said in (b"a", b"b"):
 
         async def decide(call: Call, deadline: Deadline, said: bytes = said) -> Decided:
             return Decided(said, b'"%s"' % said)
 
         async with server(tmp_path, "one", blobs) as once:
-            answer = await once.answer(call, deadline, "t", "f", decide)
-            assert answer.assessment == said
+            answer = await once.answer(call, deadline, "t", "f", decide=decide, recall=recall)
+            assert (answer.assessment, answer.place) == (b"a", Place("one", 1))
         await blobs.close()  # it forgets, as after a crash
 
-    assert [bytes(each.body) for each in found(tmp_path, "t")] == [b'"a"', b'"b"'][:records]
+    assert [bytes(each.body) for each in found(tmp_path, "t")] == [b'"a"']
 
 
 @pytest.mark.parametrize("status", [200, 503])

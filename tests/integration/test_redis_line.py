@@ -1,6 +1,7 @@
 """Many commands share a connection to Redis, and neither wait for nor harm each other."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from inferd.cache.line import Line
 from support.redis import RedisServer
 
 STALLED_S = 0.05
+stand_still = time.sleep
 
 
 @asynccontextmanager
@@ -109,6 +111,22 @@ async def test_a_connection_that_has_gone_silent_is_replaced_by_whoever_comes_la
         assert await line.ask("GET", "k") == b"1"
         with pytest.raises(Lost):
             await early
+
+
+async def test_a_process_that_stood_still_takes_no_connection_for_silent(
+    redis_server: RedisServer,
+) -> None:
+    async with a_line(redis_server.url) as line:
+        await line.ask("SET", "k", 1)
+        before = await connections(line)
+        asked = asyncio.create_task(line.ask("GET", "k"))
+        for _ in range(3):
+            await asyncio.sleep(0)  # it has left
+        stand_still(2 * STALLED_S)  # and the answer comes
+
+        assert await line.ask("GET", "k") == b"1"
+        assert await asked == b"1"
+        assert await connections(line) == before
 
 
 async def test_who_waits_when_it_is_closed_is_told(redis_server: RedisServer) -> None:

@@ -136,6 +136,17 @@ async def test_hits_are_sorted_exactly_over_all_of_them(keys: list[tuple[str, bo
             assert hits.total == 120
 
 
+async def test_what_is_equally_relevant_is_in_the_order_it_was_written_in() -> None:
+    ids = [f"p{number:02}" for number in random.Random(1).sample(range(100), 60)]
+    async with index_of({}) as index:
+        for first in range(0, 60, 10):  # so that the index is in parts
+            some = [document(index, id, title="thing") for id in ids[first : first + 10]]
+            await index.add(some)
+            for text in ("thing", ""):
+                pages = [await found(index, text, offset=at, window=7) for at in range(0, 60, 7)]
+                assert [id for page in pages for id in page] == ids[: first + 10]
+
+
 async def test_equal_prices_may_be_sorted_by_relevance() -> None:
     said = {
         "a": {"title": "lamp", "about": "red", "price": 5},

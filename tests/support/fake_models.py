@@ -118,7 +118,7 @@ class FakeModels:
         self.listeners: list[Callable[[], None]] = []
         self.done: list[tuple[Any, ...]] = []
 
-    def find(self, name: str, version: str = "") -> FakeVersion | None:
+    def find(self, name: str, version: str = "", call: Call | None = None) -> FakeVersion | None:
         found = [
             each
             for each in self.versions

@@ -17,7 +17,7 @@ def settings(path: Path, **said: Any) -> Settings:
 
 
 def writer(path: Path, now_us: int = 0, **said: Any) -> Writer:
-    return Writer(settings(path, **said), now_us=now_us, known=lambda key, seq: None)
+    return Writer(settings(path, **said), now_us=now_us, known=lambda before: None)
 
 
 def entry(id: str, at_us: int = 0) -> Entry:

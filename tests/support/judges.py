@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from msgspec import Raw
 from numpy.typing import NDArray
 
 from inferd.cache.blobs import Entry, Written
@@ -101,7 +102,7 @@ class Models:
     def __init__(self, models: Mapping[str, Model]) -> None:
         self._models = models
 
-    def find(self, name: str, version: str = "") -> Model | None:
+    def find(self, name: str, version: str = "", call: Call | None = None) -> Model | None:
         return self._models.get(name)
 
     async def run(
@@ -136,6 +137,13 @@ class Records(Part):
         await self.act()
         self.entries.append(entry)
         return len(self.entries)
+
+    def knows(self, id: str) -> bool:
+        return any(entry.id == id for entry in self.entries)
+
+    async def last(self, id: str) -> chain.Record:
+        number, it = [each for each in enumerate(self.entries, 1) if each[1].id == id][-1]
+        return chain.Record(number, "", it.at_us, it.kind, id, Raw(it.body), "")
 
 
 class Sink:
@@ -239,6 +247,12 @@ class Judge:
         call = Call(METHOD, arrived=began, deadline=deadline)
         answer = await self.assessing.assess(transaction or self.transaction(), call)
         return Assessed(answer, self.clock() - began, call)
+
+    async def restarted(self) -> None:
+        """Have nothing known any more but what is stored and on record."""
+        await self.once.close()
+        self.once = self._once()
+        self.assessing.open(self.once)
 
     async def close(self) -> None:
         await self.aggregator.close()

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import experiments, features, fraud, recommendation, redis, search
+from inferd.app import experiments, features, fraud, recommendation, redis, rollouts, search
 from inferd.app.extensions import extensions
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
@@ -34,6 +34,7 @@ from inferd.services.routes import Route, bind
 from inferd.telemetry.event_loop import LoopLag
 from inferd.telemetry.guards import GuardMetrics
 from inferd.telemetry.metrics import Metrics
+from inferd.telemetry.rollouts import RolloutMetrics
 from inferd.telemetry.rpc import RpcStatistics
 from inferd.telemetry.statistics import Histogram, LoadStatistics
 from inferd.telemetry.tracing import Tracer
@@ -104,6 +105,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     connected, closing = redis.made(config.redis), AsyncExitStack()
     closing.push_async_callback(redis.closed, connected)
     limits = _limits(config, toolbox, connected)
+    rolled_out = rollouts.made(config, clock)
     models = Models(
         config.repository,
         loader(config),
@@ -122,6 +124,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         parse_json=parse_json,
         clock=clock,
         wall_clock=time.time,  # noqa: TID251 - files have times of day
+        rollouts=rolled_out,
     )
     open_inference = OpenInference(models, config, clock=clock, apply_log=apply_log)
     closing.callback(open_inference.close)
@@ -165,6 +168,8 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     metrics.registry.register(
         GuardMetrics(toolbox, limits, breakers=lambda: breakers_of(models), faults=faults.listing)
     )
+    if rolled_out is not None:
+        metrics.registry.register(RolloutMetrics(rolled_out.rollouts, rolled_out.copies))
     for part in (*ours, *([] if tried is None else [tried])):
         for each in part.metrics:
             metrics.registry.register(each)
@@ -184,6 +189,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
                     limits,
                     clock=clock,
                     experiments=None if tried is None else tried.keeper,
+                    rollouts=rolled_out,
                 ),
             ),
             *health.routes(),

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from inferd import __version__
 from inferd.app.audit import add_audit
+from inferd.app.experiments_report import add_experiments
 from inferd.app.settings import ConfigError, load
 from inferd.config import Config
 from inferd.errors import InferdError
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_vectors(commands)
     _add_models(commands)
     add_audit(commands, _audit_verify, _audit_replay, _add_config)
+    add_experiments(commands, _experiments_report, _experiments_selftest)
     return parser
 
 
@@ -298,6 +300,26 @@ def _audit_replay(arguments: argparse.Namespace) -> int:
     from inferd.app.audit_replay import run
 
     return run(config, say, arguments.path, arguments.ids)
+
+
+def _experiments_report(arguments: argparse.Namespace) -> int:
+    from inferd.app.experiments_report import run
+    from inferd.experiments.analysis import Wanted
+
+    return run(
+        say,
+        _complain,
+        _config(arguments).experiments,
+        Wanted(arguments.alpha, arguments.ratio),
+        experiment=arguments.experiment,
+        as_json=arguments.json,
+    )
+
+
+def _experiments_selftest(arguments: argparse.Namespace) -> int:
+    from inferd.app.experiments_report import run_selftest
+
+    return run_selftest(say, arguments.runs, arguments.seed)
 
 
 def say(text: str) -> None:

@@ -16,6 +16,7 @@ from inferd.config.reading import Refused
 from inferd.experiments import stops
 from inferd.experiments.definitions import Asking, Attributes, When
 from inferd.experiments.experiments import Experiments as InForce
+from inferd.experiments.guardrails import Guardrails
 from inferd.experiments.keeping import Keeper, text_of
 from inferd.experiments.log import Exposures, Log, Outcomes
 from inferd.telemetry.experiments import ExperimentMetrics
@@ -31,6 +32,7 @@ class Experiments:
     keeper: Keeper
     exposures: Exposures
     outcomes: Outcomes
+    guardrails: Guardrails
     metrics: Sequence[Collector]
     settings: Settings
 
@@ -53,12 +55,16 @@ class Experiments:
             raise
         self.exposures.log.open(exposures)
         self.outcomes.log.open(outcomes)
-        following = asyncio.create_task(self._follow(), name="file of experiments")
+        tasks = [
+            asyncio.create_task(self._follow(), name="file of experiments"),
+            asyncio.create_task(self.guardrails.look(self.settings.look_s), name="guardrails"),
+        ]
         try:
             yield
         finally:
-            following.cancel()
-            await asyncio.wait([following])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             self.exposures.log.close()
             self.outcomes.log.close()
             await exposures.close()
@@ -99,8 +105,10 @@ def made(config: Config, asking: Sequence[Asking]) -> Experiments | None:
         now_us=_now_us,
     )
     outcomes = Outcomes(Log(), now_us=_now_us)
-    metrics = ExperimentMetrics(in_force, [exposures.log, outcomes.log], keeper)
-    return Experiments(keeper, exposures, outcomes, [metrics], settings)
+    guardrails = Guardrails(keeper, clock=time.monotonic)
+    exposures.listener, outcomes.listener = guardrails.exposed, guardrails.happened
+    metrics = ExperimentMetrics(in_force, [exposures.log, outcomes.log], keeper, guardrails)
+    return Experiments(keeper, exposures, outcomes, guardrails, [metrics], settings)
 
 
 def compiled(text: str, attributes: Mapping[str, str]) -> When:

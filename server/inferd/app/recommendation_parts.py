@@ -270,7 +270,12 @@ class RecommendationAssembly:
             tunable=tunable(settings),
             tested=None
             if tested is None
-            else Tested(tested.in_force.surfaces[SURFACE], tested.exposures, tested.outcomes),
+            else Tested(
+                tested.in_force.surfaces[SURFACE],
+                tested.exposures,
+                tested.outcomes,
+                tested.guardrails,
+            ),
             bounds_s=tuple(each / 1000 for each in self._config.telemetry.latency_buckets_ms),
             clock=self._clock,
             now_us=_now_us,

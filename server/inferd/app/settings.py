@@ -32,6 +32,7 @@ PATHS = (
     ("fraud", "alerts", "file", "path"),
     ("experiments", "definitions"),
     ("experiments", "stops"),
+    ("rollouts", "decided"),
     ("experiments", "exposures", "path"),
     ("experiments", "outcomes", "path"),
     ("recommendation", "catalogue", "path"),

@@ -25,6 +25,9 @@ from inferd.cache.connection import beside, let_go
 
 STALLED_S = 1.0
 """After so long without an answer a connection is not used any more."""
+READ_IN = 5
+"""Turns of the event loop. A process that stood still has not yet read what came meanwhile, and
+must not take a connection for silent; within so many turns it has."""
 
 _Waiting = asyncio.Future[Any]
 
@@ -40,14 +43,21 @@ class Line:
 
     async def ask(self, *command: str | bytes | int | float) -> Any:
         """Return what Redis answers. Raises `RedisError`, `OSError` and `RuntimeError`."""
-        carrier, now = self._carrier, asyncio.get_running_loop().time()
-        if carrier is not None and carrier.silent_s(now) > self._stalled_s:
-            carrier.task.cancel()
-            carrier = None
+        if self._is_silent():
+            for _ in range(READ_IN):
+                await asyncio.sleep(0)
+            if self._carrier is not None and self._is_silent():
+                self._carrier.task.cancel()
+                self._carrier = None
+        carrier = self._carrier
         if carrier is None or carrier.over:
             carrier = self._carrier = _Carrier(beside(self._client))
         packed = pack_command(cast(Any, command))  # which says that it takes one word only
         return await carrier.send(packed)
+
+    def _is_silent(self) -> bool:
+        it, now = self._carrier, asyncio.get_running_loop().time()
+        return it is not None and it.silent_s(now) > self._stalled_s
 
     async def close(self) -> None:
         """Let go of the connection. Who still waits is told that it is lost."""

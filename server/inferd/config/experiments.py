@@ -39,6 +39,8 @@ class Experiments(Section):
     """The file that declares them; docs/experiments.md says how. None: there are none."""
     poll_s: NotNegative = 5.0
     """How often it is looked whether the file has changed. 0: only when an operator says so."""
+    look_s: Positive = 5.0
+    """How often it is looked whether an arm breaks a guardrail."""
     allow_forced: bool = False
     """Let requests say which arms they want to be in. Not where users can reach the server."""
     window_s: Positive = DAY_S

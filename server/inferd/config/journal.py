@@ -33,5 +33,5 @@ class Journal(Section):
     max_waiting: Count = 10_000
     """Records that wait to be written. What comes on top is refused."""
     remember: Count = 100_000
-    """How many of the last records are known again, so that none is written twice. They take about
-    200 bytes each."""
+    """How many of the last records are known again, so that none is written twice, and each is
+    found by its id. They take about 500 bytes each."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from inferd.config.section import Section
+from inferd.experiments.guardrails_declared import PREDICTION, Guardrail
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -66,6 +67,8 @@ class Experiment(Section):
     """The rankings of two arms are shown as one, and clicks tell which is better."""
     revision: Annotated[int, Field(ge=1)] = 1
     """A higher one is a new beginning: what was stopped by hand or a guardrail runs again."""
+    guardrails: Annotated[tuple[Guardrail, ...], Field(max_length=16)] = ()
+    """What stops an arm by itself."""
     description: Annotated[str, Field(max_length=512)] = ""
 
     @property
@@ -104,6 +107,13 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _guarded(self) -> "Experiment":
+        for at, each in enumerate(self.guardrails):
+            if each.metric == PREDICTION and each.slack > 1:
+                raise ValueError(f"guardrails.{at}.slack: distributions are at most 1 apart")
+        return self
+
+    @model_validator(mode="after")
     def _of_one_place(self) -> "Experiment":
         if self.layer is None and self.range is not None:
             raise ValueError("range: it is a part of a layer, so there must be `layer`")
@@ -118,6 +128,8 @@ class Experiment(Section):
     def _check_interleaved(self) -> None:
         if len(self.arms) != 2 or self.weights is not None:
             raise ValueError("interleaved: it takes two arms, without weights")
+        if self.guardrails:
+            raise ValueError("interleaved: guardrails compare arms, and all see both")
         if self.forced:
             raise ValueError("interleaved: nobody can be forced into an arm, all see both")
 

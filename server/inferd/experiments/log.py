@@ -92,6 +92,8 @@ class Exposures:
     ) -> None:
         """Take windows that begin at multiples of `window_s` since 1970."""
         self.log = log
+        #: Hears of units in arms, as guardrails do: experiment, revision, arm and unit.
+        self.listener: Callable[[str, int, str, str], None] | None = None
         self._window_us = round(window_s * US)
         self._remember = remember
         self._now_us = now_us
@@ -123,6 +125,8 @@ class Exposures:
     def _write(
         self, arm: Assigned, value: str, now_us: int, key: tuple[str, int, str, str]
     ) -> None:
+        if self.listener is not None:
+            self.listener(arm.experiment, arm.revision, arm.arm, value)
         said = {
             "experiment": arm.experiment,
             "revision": arm.revision,
@@ -145,6 +149,8 @@ class Outcomes:
 
     def __init__(self, log: Log, *, now_us: Callable[[], int]) -> None:
         self.log = log
+        #: Hears of what units did, as guardrails do: unit, metric and amount.
+        self.listener: Callable[[str, str, float], None] | None = None
         self._now_us = now_us
         self._last_us = 0
 
@@ -165,6 +171,8 @@ class Outcomes:
         `at_us`: 0: now. `event`: the same is counted once; empty: it is always another one.
         `request`, `item`: the answer that led to it, and what of it.
         """
+        if self.listener is not None:
+            self.listener(value, metric, amount)
         said: dict[str, Any] = {"unit": unit, "metric": metric, "amount": amount}
         said |= {"event": event or self._unique(), "request": request, "item": item}
         self.log.put(Entry(OUTCOME, value, at_us or self._now_us(), _json(said)))

@@ -32,10 +32,15 @@ def read(path: Path) -> list[Stop]:
 
 def write(path: Path, stops: Sequence[Stop]) -> None:
     """Have the file say this, and return when the disk knows. Raises `OSError`."""
+    replace(path, msgspec.json.encode(stops))
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Have a file be this, all of it or nothing; return when the disk knows. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".new")
     with scratch.open("wb") as file:
-        file.write(msgspec.json.encode(stops))
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)

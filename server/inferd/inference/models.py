@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -31,6 +31,7 @@ from inferd.inference.repository.layout import ModelFiles, Snapshot, name_proble
 from inferd.inference.repository.model_config import ModelConfig, config_from
 from inferd.inference.repository.planner import Plan, plan, wanted
 from inferd.inference.request import Tensors
+from inferd.inference.rollouts import Rollouts
 from inferd.inference.room import Room
 from inferd.inference.threads import LoadThreads
 from inferd.inference.version import ModelVersion, State
@@ -59,7 +60,9 @@ class Models:
         parse_json: Parse,
         clock: Clock,
         wall_clock: Clock,
+        rollouts: Rollouts | None = None,
     ) -> None:
+        """`rollouts`: None: there are none."""
         self._repository = repository
         self._statistics = statistics
         self._parse_text = parse_text
@@ -67,6 +70,9 @@ class Models:
         self._wall_clock = wall_clock
         self._overrides = Overrides(parse_json)
         self._registry = Registry(repository.version_labels)
+        self._rollouts = rollouts
+        if rollouts is not None:
+            rollouts.follow(self._registry)
         self._lifecycle = Lifecycle(
             self._registry,
             loader,
@@ -92,9 +98,18 @@ class Models:
         """Whether the first round of loading is over and the server is not stopping."""
         return self._started and not self._stopping
 
-    def find(self, name: str, version: str = "") -> ModelVersion | None:
-        """Return the ready version of that number or label (the highest, if empty), or None."""
+    def find(self, name: str, version: str = "", call: Call | None = None) -> ModelVersion | None:
+        """Return the ready version of that number or label (the highest, if empty), or None.
+
+        While a new version is rolled out, it depends on the call which one is meant by none.
+        """
+        if call is not None and not version and self._rollouts is not None:
+            version = self._rollouts.version(name, call)
         return self._registry.find(name, version)
+
+    def steered(self, name: str, call: Call) -> str:
+        """Return the version that a call gets instead of the default. Empty: that."""
+        return "" if self._rollouts is None else self._rollouts.version(name, call)
 
     async def get(self, name: str, version: str = "") -> ModelVersion:
         """Return a ready version, loading it first if it was evicted.
@@ -123,7 +138,7 @@ class Models:
         `deadline` is the stage's own; the call's holds, too. BF16 is an array of its bits, BYTES
         an array of `bytes`. Raises what `get` and `ModelVersion.infer` raise.
         """
-        found = self._registry.find(name, version) or await self.get(name, version)
+        found = self.find(name, version, call) or await self.get(name, version)
         return await ask(found, inputs, outputs, call=call, deadline=deadline, clock=self._clock)
 
     def previous(self, name: str) -> ModelVersion | None:
@@ -146,6 +161,8 @@ class Models:
         if not ready_only:
             others = (name for name in self._on_disk if name not in self._registry)
             entries += [IndexEntry(name, "", State.UNLOADED) for name in others]
+        if self._rollouts is not None:
+            entries = [_noted(each, self._rollouts) for each in entries]
         return sorted(entries, key=lambda each: each.name)
 
     def statistics(self, name: str = "", version: str = "") -> list[ModelVersion]:
@@ -275,7 +292,8 @@ class Models:
         that cannot be read at start ends the block with `LoadFailed`.
         """
         try:
-            async with self._lifecycle.running(), asyncio.TaskGroup() as self._tasks:
+            rolling = nullcontext() if self._rollouts is None else self._rollouts.running()
+            async with self._lifecycle.running(), rolling, asyncio.TaskGroup() as self._tasks:
                 follower = self._tasks.create_task(self._follow(), name="repository")
                 try:
                     yield
@@ -408,7 +426,8 @@ class Models:
 
     def _plan(self, snapshot: Snapshot, configs: Configs, names: set[str] | None) -> Plan:
         policies = {name: each.version_policy if each else None for name, each in configs.items()}
-        targets = dict(wanted(snapshot, policies))
+        also = {} if self._rollouts is None else self._rollouts.needed
+        targets = dict(wanted(snapshot, policies, also))
         if self._repository.control_mode == "explicit":
             # Whoever asks for a model that is not there gets an error, and nothing is unloaded.
             targets |= dict.fromkeys((names or set()) - targets.keys())
@@ -453,6 +472,12 @@ class _Read:
     def is_of(self, files: ModelFiles, override: Override | None) -> bool:
         same = (self.text, self.unreadable) == (files.config, files.problem)
         return same and self.override is override
+
+
+def _noted(entry: IndexEntry, rollouts: Rollouts) -> IndexEntry:
+    """Return a line of the index with what there is to say of a rollout."""
+    said = [each for each in (entry.reason, rollouts.note(entry.name, entry.version)) if each]
+    return replace(entry, reason="; ".join(said))
 
 
 def _scanned(repository: Repository, wall_now: float) -> dict[str, ModelFiles]:

@@ -68,6 +68,8 @@ class Model:
     #: Why the model as a whole cannot be used.
     problem: str = ""
     labels: Mapping[str, int] = field(default_factory=dict)
+    #: The version that is meant when none is named. 0: the highest that can serve.
+    preferred: int = 0
 
 
 class Registry:
@@ -75,6 +77,7 @@ class Registry:
 
     def __init__(self, labels: Mapping[str, Mapping[str, int]]) -> None:
         self._labels = labels
+        self._preferred: dict[str, int] = {}
         self._models: dict[str, Model] = {}
         self._ready: dict[tuple[str, str], ModelVersion] = {}
         self._listeners: list[Listener] = []
@@ -85,8 +88,15 @@ class Registry:
     def model(self, name: str) -> Model:
         """Return what is known of a model; nothing yet, if it is new."""
         if name not in self._models:
-            self._models[name] = Model(labels=self._labels.get(name, {}))
+            labels, preferred = self._labels.get(name, {}), self._preferred.get(name, 0)
+            self._models[name] = Model(labels=labels, preferred=preferred)
         return self._models[name]
+
+    def prefer(self, name: str, number: int) -> None:
+        """Have a version be meant when none is named, whether it is there or not."""
+        self._preferred[name] = number
+        if name in self._models:
+            self._models[name].preferred = number
 
     def slot(self, key: Key) -> Slot:
         """Return the slot of a version, a new one if need be."""
@@ -173,6 +183,8 @@ class Registry:
         model = self._models.get(name)
         if model is None:
             return NotFound(f"Request for unknown model: '{name}' is not found")
+        if not version and model.preferred:
+            version = str(model.preferred)
         if not version:
             text = f"Request for unknown model: '{name}' has no available versions"
             slots = model.slots.values()
@@ -250,8 +262,11 @@ def _number(model: Model, version: str) -> int:
 def _default(model: Model) -> int:
     """Return the version that is meant when none is named: the highest that can serve.
 
-    One that was evicted can, once it is back. An older one is not what was asked for.
+    One that was evicted can, once it is back. An older one is not what was asked for. While
+    another is rolled out it is the one that is preferred, and no other.
     """
+    if model.preferred:
+        return model.preferred
     return max((n for n, slot in model.slots.items() if slot.version or slot.evicted), default=0)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -33,6 +33,17 @@ from inferd.telemetry.statistics import ModelStatistics
 
 #: How old the capacity may be that a version tells.
 CAPACITY_REVIEW_S = 0.1
+
+
+class Watcher(Protocol):
+    """Hears of the calls of a version, whoever made them."""
+
+    def answered(self, call: Call, requests: Sequence[Request], said: Tensors, now: float) -> None:
+        """Note that a call has its answer; `requests` are its parts, with their inputs."""
+
+    def failed(self, call: Call, error: BaseException) -> None:
+        """Note that a call has none."""
+
 
 QUEUE_MS = "x-queue-ms"
 """Trailing metadata: how long a request was in the queue."""
@@ -79,6 +90,8 @@ class ModelVersion:
         self.statistics = statistics
         #: Names given to this version, e.g. `stable`. Set by the repository's owner.
         self.labels: tuple[str, ...] = ()
+        #: Hears of its calls. None: nobody does.
+        self.watcher: Watcher | None = None
         #: When a request last asked for it, monotonic seconds.
         self.last_used = clock()
         self._policy = policy
@@ -192,6 +205,8 @@ class ModelVersion:
             self.breaker.settle(permit, _outcome(error), 0.0, self._clock())
             self._give_up(requests)
             self._count(error, call)
+            if self.watcher is not None:
+                self.watcher.failed(call, error)
             first = requests[0]
             was_let_in = first.sequence or first.batch_rows
             if was_let_in and isinstance(error, Unavailable | DeadlineExceeded):
@@ -200,7 +215,10 @@ class ModelVersion:
         last = requests[-1]
         self.breaker.settle(permit, Outcome.SUCCESS, last.run_ended - last.run_began, now)
         self._record(requests, rows, call, now)
-        return with_bytes(result) if self._text_out else result
+        result = with_bytes(result) if self._text_out else result
+        if self.watcher is not None:
+            self.watcher.answered(call, requests, result, now)
+        return result
 
     async def drain(self) -> None:
         """Let the requests in flight finish, then give the threads back."""

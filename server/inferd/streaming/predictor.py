@@ -59,7 +59,7 @@ class Predictor:
         Raises what `Models.get` and `ModelVersion.infer` raise, `Expired` for a model that is not
         loaded again in time, and `ModelFailed` for an answer that is not finite.
         """
-        version = self._models.find(route.model, route.version)
+        version = self._models.find(route.model, route.version, call)
         version = version or await self._brought_back(route, deadline)
         told = route.prediction or version.signature.outputs[0].name
         tensors = await ask(

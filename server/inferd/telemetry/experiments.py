@@ -53,13 +53,28 @@ class Keeper(Protocol):
         """Why it is not in force as it is now."""
 
 
+class Guardrails(Protocol):
+    """What stops arms that do harm."""
+
+    @property
+    def stopped(self) -> Mapping[tuple[str, str, str], int]:
+        """How often, by experiment, arm and metric."""
+
+
 class ExperimentMetrics(Collector):
     """All that is counted of experiments."""
 
-    def __init__(self, experiments: Experiments, logs: Sequence[Log], keeper: Keeper) -> None:
+    def __init__(
+        self,
+        experiments: Experiments,
+        logs: Sequence[Log],
+        keeper: Keeper,
+        guardrails: Guardrails,
+    ) -> None:
         self._experiments = experiments
         self._logs = logs
         self._keeper = keeper
+        self._guardrails = guardrails
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
@@ -99,6 +114,15 @@ class ExperimentMetrics(Collector):
             [
                 ({"experiment": name, "revision": str(revision), "arm": arm}, 1)
                 for name, revision, arm, _, _ in self._experiments.stops
+            ],
+        )
+        yield family(
+            "inferd_experiment_guardrail_stops",
+            "Arms that were stopped because they broke a guardrail",
+            "counter",
+            [
+                ({"experiment": name, "arm": arm, "metric": metric}, times)
+                for (name, arm, metric), times in self._guardrails.stopped.items()
             ],
         )
         yield family(

@@ -98,6 +98,10 @@ class OnceStatistics(Protocol):
         """Different transactions under one id."""
 
     @property
+    def recalled(self) -> int:
+        """Decisions that only the audit trail knew."""
+
+    @property
     def adopted(self) -> int:
         """Decisions that were recorded in another server's place."""
 
@@ -138,6 +142,7 @@ class AuditMetrics(Collector):
             "decided": once.decided,
             "repeated": once.repeated,
             "lost": once.lost,
+            "recalled": once.recalled,
             "adopted": once.adopted,
             "conflict": once.conflicts,
         }

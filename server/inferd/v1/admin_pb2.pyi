@@ -596,3 +596,68 @@ class StopExperimentResponse(_message.Message):
     KEPT_FIELD_NUMBER: _ClassVar[int]
     kept: bool
     def __init__(self, kept: _Optional[bool] = ...) -> None: ...
+
+class ListRolloutsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListRolloutsResponse(_message.Message):
+    __slots__ = ("rollouts",)
+    ROLLOUTS_FIELD_NUMBER: _ClassVar[int]
+    rollouts: _containers.RepeatedCompositeFieldContainer[Rollout]
+    def __init__(self, rollouts: _Optional[_Iterable[_Union[Rollout, _Mapping]]] = ...) -> None: ...
+
+class Rollout(_message.Message):
+    __slots__ = ("model", "stage", "stable", "canary", "percent", "why", "time_us", "problem")
+    class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STAGE_UNSPECIFIED: _ClassVar[Rollout.Stage]
+        RUNNING: _ClassVar[Rollout.Stage]
+        ROLLED_BACK: _ClassVar[Rollout.Stage]
+        PROMOTED: _ClassVar[Rollout.Stage]
+    STAGE_UNSPECIFIED: Rollout.Stage
+    RUNNING: Rollout.Stage
+    ROLLED_BACK: Rollout.Stage
+    PROMOTED: Rollout.Stage
+    class Side(_message.Message):
+        __slots__ = ("version", "calls", "failed")
+        VERSION_FIELD_NUMBER: _ClassVar[int]
+        CALLS_FIELD_NUMBER: _ClassVar[int]
+        FAILED_FIELD_NUMBER: _ClassVar[int]
+        version: int
+        calls: int
+        failed: int
+        def __init__(self, version: _Optional[int] = ..., calls: _Optional[int] = ..., failed: _Optional[int] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    TIME_US_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    stage: Rollout.Stage
+    stable: Rollout.Side
+    canary: Rollout.Side
+    percent: float
+    why: str
+    time_us: int
+    problem: str
+    def __init__(self, model: _Optional[str] = ..., stage: _Optional[_Union[Rollout.Stage, str]] = ..., stable: _Optional[_Union[Rollout.Side, _Mapping]] = ..., canary: _Optional[_Union[Rollout.Side, _Mapping]] = ..., percent: _Optional[float] = ..., why: _Optional[str] = ..., time_us: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class DecideRolloutRequest(_message.Message):
+    __slots__ = ("model", "stage", "why")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    stage: Rollout.Stage
+    why: str
+    def __init__(self, model: _Optional[str] = ..., stage: _Optional[_Union[Rollout.Stage, str]] = ..., why: _Optional[str] = ...) -> None: ...
+
+class DecideRolloutResponse(_message.Message):
+    __slots__ = ("kept",)
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    kept: bool
+    def __init__(self, kept: _Optional[bool] = ...) -> None: ...

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from inferd.errors import InvalidRequest, Unavailable
+from inferd.experiments.guardrails import Guardrails
 from inferd.experiments.keeping import Keeper
 from inferd.experiments.log import Exposures, Log
 from inferd.services.admin.experiments import ExperimentCalls
@@ -118,8 +119,9 @@ def test_metrics_tell_arms_apart(tmp_path: Path) -> None:
         exposures.used(there.surfaces["home"].assign({"user_id": user}, {}), {"user_id": user})
     (bobs,) = there.surfaces["home"].assign({"user_id": "bob"}, {}).arms
     server.stop(experiment="mmr", arm=bobs.arm, why="errors")
+    guardrails = Guardrails(server.keeper, clock=lambda: 0.0)
     registry = CollectorRegistry()
-    registry.register(ExperimentMetrics(there, [exposures.log], server.keeper))
+    registry.register(ExperimentMetrics(there, [exposures.log], server.keeper, guardrails))
 
     told = generate_latest(registry).decode().splitlines()
 

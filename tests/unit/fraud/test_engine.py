@@ -322,6 +322,36 @@ async def test_the_second_time_the_store_is_not_asked_and_the_answer_is_the_same
         assert again.answer == first.answer
 
 
+async def test_what_the_store_has_lost_is_answered_from_the_record_to_the_last_bit() -> None:
+    async with a_judge() as judge:
+        transaction = judge.transaction()
+        first = await judge.assess(transaction)
+        kept = await judge.assessing.known(first.call, transaction.id)
+        await judge.kept.close()
+        await judge.restarted()
+
+        again = await judge.assess(transaction)
+        await asyncio.sleep(0.1)
+
+        assert again.answer == first.answer
+        assert len(judge.records.entries) == 1
+        await judge.restarted()
+        assert await judge.assessing.known(first.call, transaction.id) == kept
+
+
+async def test_another_transaction_under_the_id_of_one_on_record_is_refused() -> None:
+    async with a_judge() as judge:
+        transaction = judge.transaction()
+        first = await judge.assess(transaction)
+        await judge.kept.close()
+        await judge.restarted()
+
+        with pytest.raises(InvalidRequest, match="another transaction"):
+            await judge.assess(judge.transaction(amount_minor=1))
+
+        assert (await judge.assess(transaction)).answer == first.answer
+
+
 async def test_an_answer_that_is_not_on_record_says_so_and_somebody_is_told() -> None:
     async with a_judge() as judge:
         judge.records.raises = GONE

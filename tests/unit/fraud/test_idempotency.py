@@ -1,13 +1,17 @@
 """One decision for one transaction, and one record of it."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
-from inferd.cache.journal.chain import Entry
+from inferd.cache import blobs
+from inferd.cache.blobs import Written
+from inferd.cache.journal.chain import Entry, Record
 from inferd.call import Call
+from inferd.config import resilience
 from inferd.config.fraud import Audit, Idempotency
 from inferd.deadline import Deadline
 from inferd.errors import DependencyFailed, InferdError, InvalidRequest
@@ -15,7 +19,7 @@ from inferd.resilience.breaker import State
 from inferd.resilience.degradation import Degradation
 from inferd.services.fraud.assessments import Assessments
 from inferd.services.fraud.audit import Place, Trail
-from inferd.services.fraud.idempotency import Answer, Decided, Once
+from inferd.services.fraud.idempotency import Answer, Decided, Once, Recalled
 from support.caches import Store
 from support.guards import a_dependency, now
 
@@ -29,6 +33,9 @@ class Book:
         self.records: dict[str, bytes] = {}
         self.seconds = 0.0
         self.error: Exception | None = None
+        #: When all was recorded, and why it cannot be read.
+        self.at_us = 0
+        self.unreadable: InferdError | None = None
         self._tasks: set[asyncio.Task[int]] = set()
 
     def begin(self, entry: Entry) -> Awaitable[int]:
@@ -36,6 +43,15 @@ class Book:
         self._tasks.add(task)
         task.add_done_callback(self._heard)
         return asyncio.shield(task)
+
+    def knows(self, id: str) -> bool:
+        return id in self.records
+
+    async def last(self, id: str) -> Record | None:
+        if self.unreadable is not None:
+            raise self.unreadable
+        seq = [*self.records].index(id) + 1
+        return Record(seq, "", self.at_us, "assessment", id, Raw(self.records[id]), "")
 
     def _heard(self, task: "asyncio.Task[int]") -> None:
         self._tasks.discard(task)
@@ -47,6 +63,11 @@ class Book:
             raise self.error
         self.records.setdefault(entry.id, entry.body)
         return [*self.records].index(entry.id) + 1
+
+
+def recall(body: bytes) -> Recalled | None:
+    """Return what `Server.decide` put on record."""
+    return Recalled("f", body.strip(b'"'))
 
 
 class Server:
@@ -68,12 +89,10 @@ class Server:
             self.audit_guard,
             failed=self.failed.append,
         )
-        assessments = Assessments(
-            store,
-            settings,
-            reads=a_dependency("reads", timeout_ms=15),
-            writes=a_dependency("writes", timeout_ms=25),
-        )
+        self.reads = a_dependency("reads", timeout_ms=15)
+        hedge = resilience.Hedge(enabled=False)
+        writes = a_dependency("writes", timeout_ms=25, hedge=hedge)
+        assessments = Assessments(store, settings, reads=self.reads, writes=writes)
         self.once = Once(
             assessments, self.trail, settings, clock=now, wall_clock=lambda: now() + ahead_s
         )
@@ -87,10 +106,16 @@ class Server:
 
     async def ask(self, id: str = "t", fingerprint: str = "f", within_s: float = 0.1) -> Answer:
         deadline = Deadline.after(within_s, now=now())
-        return await self.once.answer(CALL, deadline, id, fingerprint, self.decide)
+        return await self.once.answer(
+            CALL, deadline, id, fingerprint, decide=self.decide, recall=recall
+        )
 
     async def restarted(self) -> "Server":
         await self.once.close()
+        return self.killed()
+
+    def killed(self) -> "Server":
+        """Return the server that comes after this one, which says no more."""
         again = Server(self.store, self.name)
         again.book = again.trail._records = self.book
         return again
@@ -378,6 +403,234 @@ async def test_a_disk_that_hangs_delays_an_answer_for_so_long_and_no_longer() ->
     assert answer.degradations == (Degradation("audit", "none", "TIMED_OUT"),)
 
 
+class Fickle(Store):
+    """A store whose answers get lost after it has done what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Of writes, and how many more of them.
+        self.lost_answers = 0
+
+    async def put(self, entries: Sequence[blobs.Entry]) -> Sequence[Written]:
+        written = await super().put(entries)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise DependencyFailed("the connection was lost")
+        return written
+
+
+FOREVER = 10**6
+DOWN = DependencyFailed("down")
+WITHOUT_STORE = Degradation("idempotency", "none", "DEPENDENCY_FAILED")
+
+
+async def test_a_write_whose_answer_got_lost_is_done_again() -> None:
+    store = Fickle()
+    it = Server(store)
+    store.lost_answers = 1
+
+    answer = await it.ask()
+
+    assert answer == Answer(b"one1", Place("one", 1), repeated=False, degradations=())
+    assert (await Server(store, "two").ask()).assessment == b"one1"
+    assert it.once.statistics.lost == 0
+
+
+async def test_a_write_that_took_effect_while_nobody_heard_of_it_is_the_first() -> None:
+    store = Fickle()
+    it, other = Server(store), Server(store, "two")
+    store.lost_answers = FOREVER
+    answer = await it.ask()
+    store.lost_answers = 0
+    await asyncio.sleep(1)
+
+    assert answer.degradations == (WITHOUT_STORE,)
+    assert await other.ask() == Answer(b"one1", Place("one", 1), repeated=True, degradations=())
+    assert await it.ask() == answer._replace(repeated=True, degradations=())
+    assert other.decisions == it.once.statistics.lost == 0
+
+
+async def test_every_answer_says_that_the_store_was_not_told_until_it_is() -> None:
+    store = Store()
+    it = Server(store)
+    store.error = DOWN
+    first, second = await it.ask(), await it.ask()
+    store.error = None
+
+    third = await it.ask()
+
+    assert first.degradations == second.degradations == (WITHOUT_STORE,)
+    assert third.degradations == ()
+    assert {each.assessment for each in (first, second, third)} == {b"one1"}
+
+
+async def test_what_cannot_be_looked_for_but_can_be_offered_is_decided_once() -> None:
+    it = Server(Store())
+    it.reads.breaker.force(State.FORCED_OPEN, now())
+
+    answer = await it.ask()
+
+    assert answer == Answer(b"one1", Place("one", 1), repeated=False, degradations=())
+    assert (await Server(it.store, "two").ask()).assessment == b"one1"
+
+
+async def test_who_knows_only_that_another_was_first_says_so_and_asks_again() -> None:
+    store = Store()
+    one, two = Server(store), Server(store, "two")
+    await one.ask()
+    two.reads.breaker.force(State.FORCED_OPEN, now())
+
+    lonely = await two.ask()
+
+    assert lonely.degradations == (Degradation("idempotency", "none", "BREAKER_OPEN"),)
+    two.reads.breaker.force(None, now())
+    assert await two.ask() == Answer(b"one1", Place("one", 1), repeated=True, degradations=())
+
+
+async def test_who_left_before_the_store_had_it_makes_no_second_decision() -> None:
+    store = Store()
+    one, two = Server(store), Server(store, "two")
+    store.seconds = 0.01
+    leaves = asyncio.create_task(one.ask())
+    await asyncio.sleep(0.025)  # it was looked for, and decided, and is being offered
+    leaves.cancel()
+    await asyncio.wait([leaves])
+    assert one.decisions == 1
+    theirs = await two.ask()
+
+    ours = await one.ask()
+
+    assert ours == Answer(b"two1", Place("two", 1), repeated=True, degradations=())
+    assert ours == theirs._replace(repeated=True)
+    assert one.book.records == {}
+
+
+async def test_the_first_decision_stays_whoever_goes_on_record_later() -> None:
+    store = Store()
+    cut_off, other = Server(store), Server(store, "two")
+    store.error = DOWN
+    lonely = await cut_off.ask()
+    store.error = None
+    first = await other.ask()
+
+    await asyncio.sleep(1)
+
+    assert (lonely.assessment, lonely.degradations) == (b"one1", (WITHOUT_STORE,))
+    assert (first.assessment, first.degradations) == (b"two1", ())
+    for server in (other, cut_off, Server(store, "three")):
+        assert (await server.ask()).assessment == b"two1"
+
+
+async def test_what_is_decided_twice_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    store = Store()
+    cut_off, other = Server(store), Server(store, "two")
+    store.error = DOWN
+    await cut_off.ask()
+    store.error = None
+    await other.ask()
+
+    await asyncio.sleep(1)
+
+    assert caplog.messages == [
+        "'t' was decided here while the store was away, and before by two: that stays"
+    ]
+
+
+async def test_a_store_that_was_away_for_long_hears_of_all_that_is_on_record() -> None:
+    store = Store()
+    it = Server(store)
+    store.error = DOWN
+    for number in range(250):
+        await it.ask(str(number))
+    await asyncio.sleep(3000)
+    store.error = None
+    await asyncio.sleep(5)
+
+    other = Server(store, "two")
+    answers = [await other.ask(str(number)) for number in range(250)]
+
+    assert [each.assessment for each in answers] == [b"one%d" % n for n in range(1, 251)]
+    assert (other.decisions, it.once.statistics.unmarked) == (0, 0)
+
+
+async def test_a_server_that_is_killed_before_the_store_knows_answers_from_its_record() -> None:
+    store = Store()
+    it = Server(store)
+    store.error = DOWN
+    first = await it.ask()
+    again = it.killed()  # and what it would still have told the store is lost
+    store.error = None
+    await store.close()
+
+    answer = await again.ask()
+
+    assert answer == first._replace(repeated=True, degradations=())
+    assert (again.decisions, again.once.statistics.recalled) == (0, 1)
+    assert len(it.book.records) == 1
+    assert (await Server(store, "two").ask()).assessment == b"one1", "the store knows it again"
+
+
+async def test_what_is_on_record_is_answered_also_while_the_store_is_away() -> None:
+    store = Store()
+    it = Server(store)
+    first = await it.ask()
+    again = it.killed()
+    store.error = DOWN
+
+    answer = await again.ask()
+
+    assert answer == first._replace(repeated=True, degradations=(WITHOUT_STORE,))
+    assert again.decisions == 0
+
+
+async def test_what_is_on_record_and_cannot_be_read_is_decided_anew_and_says_so() -> None:
+    it = Server(Store())
+    await it.ask()
+    again = it.killed()
+    await it.store.close()
+    again.book.unreadable = DependencyFailed("the file was changed")
+
+    answer = await again.ask()
+
+    assert answer.degradations == (WITHOUT_STORE,)
+    assert again.decisions == 1
+
+
+async def test_what_was_recorded_too_long_ago_is_not_known_any_more() -> None:
+    it = Server(Store())
+    await it.ask()
+    await asyncio.sleep(3601)
+
+    again = it.killed()
+
+    await again.ask()
+
+    assert (again.decisions, again.once.statistics.recalled) == (1, 0)
+
+
+async def test_a_decision_of_another_server_goes_before_what_is_on_record_here() -> None:
+    store = Store()
+    it, other = Server(store), Server(store, "two")
+    store.error = DOWN
+    await it.ask()
+    again = it.killed()
+    await it.once.close()
+    store.error = None
+    await other.ask()
+
+    assert (await again.ask()).assessment == b"two1"
+
+
+async def test_a_store_that_forgets_what_it_has_just_known_takes_the_promise() -> None:
+    class Forgetful(Store):
+        async def put(self, entries: Sequence[blobs.Entry]) -> Sequence[Written]:
+            return [Written.SAME for _ in entries]
+
+    it = Server(Forgetful())
+
+    assert (await it.ask()).degradations == (WITHOUT_STORE,)
+
+
 async def test_who_leaves_takes_nothing_from_those_who_stay() -> None:
     it = Server(Store())
     leaves = asyncio.create_task(it.ask())
@@ -397,7 +650,9 @@ async def test_a_decision_that_fails_is_made_again_by_who_asks_next() -> None:
         raise DependencyFailed("no")
 
     with pytest.raises(DependencyFailed):
-        await it.once.answer(CALL, Deadline.after(1.0, now=now()), "t", "f", fails)
+        await it.once.answer(
+            CALL, Deadline.after(1.0, now=now()), "t", "f", decide=fails, recall=recall
+        )
 
     assert (await it.ask()).assessment == b"one1"
 

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from inferd.config.fraud import Audit
+from inferd.errors import DependencyFailed
 from inferd.features.values import Status
 from inferd.services.fraud.audit_record import AuditRecord, FeatureUsed, decoded, encoded
 from inferd.services.fraud.engine import Decision
 from inferd.services.fraud.features import Told
 from inferd.services.fraud.intake import Intake
-from inferd.services.fraud.messages import feature, recorded
+from inferd.services.fraud.messages import feature, recalled, recorded
 from inferd.services.fraud.past import Past
 from inferd.services.fraud.redaction import Redaction
 from inferd.services.fraud.verdict import Verdict
@@ -67,3 +70,12 @@ def test_a_feature_that_is_not_recorded_is_unknown_later_and_explained_without_i
     hidden, told = (feature(each, 10) for each in it.features)
     assert (hidden.name, hidden.age_ms, hidden.HasField("value")) == ("a:other", 0, False)
     assert told.value.string_value == "y"
+
+
+def test_a_record_from_before_answers_were_recorded_answers_nothing() -> None:
+    assert recalled(encoded(on_record({})), {}) is None
+
+
+def test_a_record_that_cannot_be_understood_is_told_to_be_so() -> None:
+    with pytest.raises(DependencyFailed, match="cannot be read"):
+        recalled(b'{"transaction_id": 7}', {})

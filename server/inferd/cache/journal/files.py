@@ -21,6 +21,15 @@ _HEAD = re.compile(rb"(\d{20}) ([0-9a-f]{64})\n")
 _SEGMENT = re.compile(r"([A-Za-z0-9_-]+)\.(\d{12,})\.jsonl")
 
 
+class Spot(NamedTuple):
+    """Where a line is."""
+
+    #: The number of the first record in its segment.
+    first: int
+    #: Where in that it begins, in bytes.
+    at: int
+
+
 class Segment(NamedTuple):
     """A file with records that follow each other."""
 
@@ -52,6 +61,16 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
         for line in file:
             yield at, line
             at += len(line)
+
+
+def line_at(directory: Path, server: str, spot: Spot) -> bytes | None:
+    """Return a line; None where the segment was removed. Raises `OSError`."""
+    try:
+        with named(directory, server, spot.first).path.open("rb") as file:
+            file.seek(spot.at)
+            return file.readline()
+    except FileNotFoundError:
+        return None
 
 
 def first_line(path: Path) -> bytes:

@@ -9,14 +9,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from inferd.cache.journal.chain import Entry, Link, Record, key_of
-from inferd.cache.journal.verification import Verdict, found, verify
-from inferd.cache.journal.writer import US, Writer
+from inferd.cache.journal.files import Spot
+from inferd.cache.journal.latest import Latest
+from inferd.cache.journal.verification import Verdict, found, recorded_at, verify
+from inferd.cache.journal.writer import US, Before, Writer
 from inferd.config.journal import Journal as Settings
 from inferd.deadline import Clock
 from inferd.errors import DependencyFailed, InferdError, Saturated
@@ -67,10 +68,12 @@ class Journal:
         self.statistics = Statistics()
         #: Of records that are not to be written again: what waits for them; their numbers once they
         #: are safe.
-        self._known: OrderedDict[bytes, asyncio.Future[int] | int] = OrderedDict()
+        self._known: Latest[bytes, asyncio.Future[int] | int] = Latest(settings.remember)
+        #: By id: where the last record of each is.
+        self._spots: Latest[str, Spot] = Latest(settings.remember)
         #: Records that are not safe yet.
         self.waiting = 0
-        self._writer = Writer(settings, now_us=self._now_us(), known=self._remember)
+        self._writer = Writer(settings, now_us=self._now_us(), known=self._recognize)
         #: The last record that is safe.
         self.head = self._writer.link
         self._unsynced_since: float | None = None
@@ -103,7 +106,7 @@ class Journal:
             self.statistics.repeated += 1
         else:
             known = self._put(entry, key)
-            self._remember(key, known)
+            self._known.put(key, known)
         if isinstance(known, int):
             done: asyncio.Future[int] = self._loop.create_future()
             done.set_result(known)
@@ -111,6 +114,21 @@ class Journal:
         shielded = asyncio.shield(known)
         shielded.add_done_callback(_heard)
         return shielded
+
+    def knows(self, id: str) -> bool:
+        """Return whether there is a record of an id in this chain, of late."""
+        return self._spots.get(id) is not None
+
+    async def last(self, id: str) -> Record | None:
+        """Return the last record of an id in this chain; None: there is none of late.
+
+        Raises `DependencyFailed`.
+        """
+        spot = self._spots.get(id)
+        if spot is None:
+            return None
+        settings = self._settings
+        return await asyncio.to_thread(recorded_at, settings.path, settings.server, spot, id)
 
     async def find(self, id: str) -> Sequence[Record]:
         """Return the records of an id, of all servers that share the directory.
@@ -143,11 +161,9 @@ class Journal:
         self._jobs.put(_Job(entry, key, done))
         return done
 
-    def _remember(self, key: bytes, done: "asyncio.Future[int] | int") -> None:
-        self._known[key] = done
-        self._known.move_to_end(key)
-        if len(self._known) > self._settings.remember:
-            self._known.popitem(last=False)
+    def _recognize(self, it: Before) -> None:
+        self._known.put(it.key, it.seq)
+        self._spots.put(it.id, it.spot)
 
     def _now_us(self) -> int:
         return round(self._wall_clock() * US)
@@ -187,16 +203,16 @@ class Journal:
     def _write(self, jobs: Sequence[_Job]) -> None:
         began = time.monotonic()
         fsync = self._settings.fsync
-        failed: Exception | None = None
+        became: Sequence[Spot] | DependencyFailed
         try:
             entries = [job.entry for job in jobs]
-            self._writer.write(entries, self._now_us(), sync=fsync == "always")
+            became = self._writer.write(entries, self._now_us(), sync=fsync == "always")
         except Exception as error:
             # Nothing of the group is there. Who comes next may have more luck.
             why = error.strerror if isinstance(error, OSError) else str(error)
-            failed = DependencyFailed(f"the journal cannot be written: {why}")
+            became = DependencyFailed(f"the journal cannot be written: {why}")
             if not self._fails:
-                log.warning("%s; records are missing from now on", failed)
+                log.warning("%s; records are missing from now on", became)
             self._fails = True
         else:
             if self._fails:
@@ -206,7 +222,7 @@ class Journal:
                 self._unsynced_since = began
         link, size = self._writer.link, self._writer.bytes
         seconds = time.monotonic() - began
-        self._tell(lambda: self._settle(jobs, failed, link, size, seconds))
+        self._tell(lambda: self._settle(jobs, became, link, size, seconds))
 
     def _sync_if_due(self) -> None:
         since = self._unsynced_since
@@ -234,7 +250,7 @@ class Journal:
     def _settle(
         self,
         jobs: Sequence[_Job],
-        failed: Exception | None,
+        became: Sequence[Spot] | DependencyFailed,
         link: Link,
         size: int,
         seconds: float,
@@ -245,22 +261,20 @@ class Journal:
         self.head, counts.bytes = link, size
         counts.groups.observe(len(jobs))
         counts.seconds.observe(seconds)
-        if failed is None:
-            counts.written += len(jobs)
-        else:
+        if isinstance(became, DependencyFailed):
             counts.failed += len(jobs)
+            for _, key, done in jobs:
+                self._known.change(key, done, None)  # it may be tried again
+                if not done.done():
+                    done.set_exception(DependencyFailed(str(became)))
+            return
+        counts.written += len(jobs)
         first = link.seq - len(jobs) + 1
-        for seq, (_, key, done) in enumerate(jobs, first):
-            if self._known.get(key) is done:
-                if failed is None:
-                    self._known[key] = seq
-                else:
-                    del self._known[key]  # it may be tried again
+        for seq, ((entry, key, done), spot) in enumerate(zip(jobs, became, strict=True), first):
+            self._known.change(key, done, seq)
+            self._spots.put(entry.id, spot)
             if not done.done():
-                if failed is None:
-                    done.set_result(seq)
-                else:
-                    done.set_exception(DependencyFailed(str(failed)))
+                done.set_result(seq)
 
 
 def _heard(done: "asyncio.Future[int]") -> None:

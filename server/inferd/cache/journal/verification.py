@@ -97,6 +97,21 @@ def found(directory: Path, id: str) -> list[Record]:
         raise DependencyFailed(f"the journal cannot be read: {error}") from error
 
 
+def recorded_at(directory: Path, server: str, spot: files.Spot, id: str) -> Record | None:
+    """Return the record of an id that is at a spot; None: its segment was removed.
+
+    Raises `DependencyFailed`.
+    """
+    try:
+        line = files.line_at(directory, server, spot)
+        record = None if line is None else opened(line)
+    except (Broken, OSError) as error:
+        raise DependencyFailed(f"the journal cannot be read: {error}") from error
+    if record is not None and record.id != id:
+        raise DependencyFailed(f"the journal was changed: another record is in place of {id!r}'s")
+    return record
+
+
 class _Walk:
     """A way through a chain."""
 

@@ -11,8 +11,8 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import pairwise
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ from inferd.cache.journal.chain import (
     NOTE,
     Broken,
     Entry,
+    Record,
     following,
     key_of,
     opened,
@@ -31,10 +32,19 @@ from inferd.config.journal import Journal as Settings
 
 US = 1_000_000
 
-_Place = tuple[bytes, int]
 
-Known = Callable[[bytes, int], None]
-"""Is told the keys (`chain.key_of`) and the numbers of records that were there before."""
+class Before(NamedTuple):
+    """A record that was there before."""
+
+    #: As `chain.key_of` has it.
+    key: bytes
+    seq: int
+    id: str
+    spot: files.Spot
+
+
+Known = Callable[[Before], None]
+"""Is told of records, the first of them first."""
 
 log = logging.getLogger(__name__)
 _json = msgspec.json.Encoder().encode
@@ -53,7 +63,8 @@ class Writer:
         #: Notes that could not be written yet.
         self._owed: list[Entry] = []
         self._file: int | None = None
-        self._size = 0
+        #: The number of the first record in it, and its bytes.
+        self._first = self._size = 0
         self._since_us = now_us
         #: Whether there may be something behind `_size`.
         self._untidy = False
@@ -74,15 +85,16 @@ class Writer:
         with suppress(OSError):  # the disk may be full; then with the next record
             self.write([], now_us, sync=True)
 
-    def write(self, entries: Sequence[Entry], now_us: int, *, sync: bool) -> None:
+    def write(self, entries: Sequence[Entry], now_us: int, *, sync: bool) -> Sequence[files.Spot]:
         """Write all or nothing, and return when it is on the disk; unless `sync`, in its memory.
 
-        Raises `OSError`.
+        Return where each entry is. Raises `OSError`.
         """
         self._notice_removal(now_us)
+        notes = len(self._owed)
         entries = [*self._owed, *entries]
         if not entries:
-            return
+            return []
         link, made = self.link, list[bytes]()
         for entry in entries:
             link, line = sealed(link, entry)
@@ -98,10 +110,12 @@ class Writer:
             self._tidy(file)
             raise
         self.link, self._owed = link, []
-        self._size += len(group)
+        begins = [*accumulate(map(len, made), initial=self._size)]
+        self._size = begins.pop()
         self.bytes += len(group)
         self._idle = self._idle and all(entry.kind == NOTE for entry in entries)
         self._head.write(link)
+        return [files.Spot(self._first, at) for at in begins[notes:]]
 
     def sync(self) -> None:
         """Return when all that was written is on the disk. Raises `OSError`."""
@@ -139,11 +153,10 @@ class Writer:
         there = files.segments(self._directory, self._settings.server)
         while there:
             segment = there.pop()
-            places = self._resumed(segment, wrong)
-            if places:
-                places = [*(_places_in(there[-1]) if there else []), *places]
-                for each in places:
-                    known(*each)
+            before = self._resumed(segment, wrong)
+            if before:
+                for each in (*(_records_in(there[-1]) if there else ()), *before):
+                    known(each)
                 break
             if segment.path.stat().st_size == 0:
                 segment.path.unlink()  # it was made, and then there was a crash
@@ -152,9 +165,9 @@ class Writer:
             log.error("journal %s: %s", self._settings.server, what)
         return wrong
 
-    def _resumed(self, segment: files.Segment, wrong: list[dict[str, Any]]) -> list[_Place]:
+    def _resumed(self, segment: files.Segment, wrong: list[dict[str, Any]]) -> list[Before]:
         """Take up the chain where a segment ends; return what is recorded there."""
-        places, end, link = list[_Place](), 0, None
+        before, end, link = list[Before](), 0, None
         for at, line in files.lines(segment.path):
             try:
                 record = following(line, link)
@@ -166,16 +179,17 @@ class Writer:
                     wrong.append({"event": "cut_off", **what, "bytes": len(line)})
                     os.truncate(segment.path, end)
                 break
-            if not places:
+            if not before:
                 self._since_us = record.at_us
             link, end = record.link, at + len(line)
             self._idle = self._idle and record.kind == NOTE
-            places.append((key_of(record.entry), record.seq))
+            before.append(_before(record, segment, at))
         if link is not None:
             self.link = link
             if all(each["event"] != "damaged" for each in wrong):
-                self._file, self._size = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC), end
-        return places
+                self._file = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
+                self._first, self._size = segment.first, end
+        return before
 
     def _lost(self) -> Iterable[dict[str, Any]]:
         """Return what the head knows and the segments do not."""
@@ -218,7 +232,7 @@ class Writer:
         number = max(self.link.seq, there[-1].first if there else 0) + 1
         path = files.named(self._directory, self._settings.server, number).path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        self._size, self._since_us, self._idle = 0, now_us, True
+        self._first, self._size, self._since_us, self._idle = number, 0, now_us, True
         files.sync_directory(self._directory)
         return self._file
 
@@ -256,11 +270,14 @@ def _note(now_us: int, what: dict[str, Any]) -> Entry:
     return Entry(NOTE, "", now_us, _json(what))
 
 
-def _places_in(segment: files.Segment) -> list[_Place]:
+def _records_in(segment: files.Segment) -> list[Before]:
     """Return what is recorded in a segment, as far as it can be read."""
-    places = list[_Place]()
+    before = list[Before]()
     with suppress(Broken):
-        for _, line in files.lines(segment.path):
-            record = opened(line)
-            places.append((key_of(record.entry), record.seq))
-    return places
+        for at, line in files.lines(segment.path):
+            before.append(_before(opened(line), segment, at))
+    return before
+
+
+def _before(record: Record, segment: files.Segment, at: int) -> Before:
+    return Before(key_of(record.entry), record.seq, record.id, files.Spot(segment.first, at))

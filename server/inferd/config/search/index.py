@@ -64,7 +64,7 @@ class SearchIndex(Section):
     """Searches at the same time. More wait."""
     max_window: Annotated[int, Field(ge=1, le=1000)] = 200
     """Hits that are ranked, at most."""
-    max_depth: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    max_depth: Annotated[int, Field(ge=1, le=20_000)] = 10_000
     """How many hits somebody can page through."""
     phrase_boost: Annotated[float, Field(ge=0)] = 0.5
     """How much it counts that words are next to each other, in the field with the largest boost.

@@ -12,7 +12,7 @@ changes, in particular when a load ends. Two promises hold across any sequence o
   directory is gone or empty, do its last versions go.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from inferd.inference.repository.layout import Snapshot
@@ -21,6 +21,8 @@ from inferd.inference.repository.schema import VersionPolicy
 
 Key = tuple[str, int]
 """A model's name and a version number."""
+
+_NONE: Mapping[str, Collection[int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,14 @@ class Plan:
         return min((seconds for _, _, seconds in self.wait), default=None)
 
 
-def wanted(snapshot: Snapshot, policies: Mapping[str, VersionPolicy | None]) -> Wanted:
+def wanted(
+    snapshot: Snapshot,
+    policies: Mapping[str, VersionPolicy | None],
+    also: Mapping[str, Collection[int]] = _NONE,
+) -> Wanted:
     """Return what the policies choose from a snapshot, for the models in `policies` alone.
+
+    `also`: versions that are wanted, too, by model, where there are such.
 
     Leave a model out of `policies` whose configuration cannot be read: `None` is what
     comes of that, and of a model with a problem. A model that is not in the snapshot
@@ -80,7 +88,8 @@ def wanted(snapshot: Snapshot, policies: Mapping[str, VersionPolicy | None]) -> 
             continue
         found[name] = {
             number: Candidate(model.stamp_of(number), model.age_s_of(number))
-            for number in select(policies[name], model.versions)
+            for number in {*select(policies[name], model.versions), *also.get(name, ())}
+            if number in model.versions
         }
     return found
 

@@ -13,12 +13,14 @@ from inferd.deadline import Clock
 from inferd.errors import InvalidRequest, NotFound
 from inferd.experiments.keeping import Keeper
 from inferd.inference.models import Models
+from inferd.inference.rollouts import Rollouts
 from inferd.resilience.breaker import Breaker, State
 from inferd.resilience.faults.points import FaultPoints
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.admin import faults as fault_messages
 from inferd.services.admin import guards as messages
 from inferd.services.admin.experiments import ExperimentCalls
+from inferd.services.admin.rollouts import RolloutCalls
 from inferd.services.limits import Limits
 from inferd.v1 import admin_pb2 as pb
 
@@ -50,14 +52,16 @@ class Admin:
         *,
         clock: Clock,
         experiments: Keeper | None = None,
+        rollouts: Rollouts | None = None,
     ) -> None:
-        """`experiments`: None: there are none."""
+        """`experiments`, `rollouts`: None: there are none."""
         self._toolbox = toolbox
         self._models = models
         self._faults = faults
         self._limits = limits
         self._clock = clock
         self._experiments = ExperimentCalls(experiments)
+        self._rollouts = RolloutCalls(rollouts)
 
     async def list_dependencies(
         self, request: pb.ListDependenciesRequest, _: Call
@@ -155,6 +159,18 @@ class Admin:
     ) -> pb.StopExperimentResponse:
         """Stop an experiment, or an arm of it."""
         return await self._experiments.stop(request, call)
+
+    async def list_rollouts(
+        self, _request: pb.ListRolloutsRequest, _: Call
+    ) -> pb.ListRolloutsResponse:
+        """Return the models of which a new version is rolled out."""
+        return self._rollouts.listed()
+
+    async def decide_rollout(
+        self, request: pb.DecideRolloutRequest, call: Call
+    ) -> pb.DecideRolloutResponse:
+        """Roll a new version back, go on with it, or give it all calls."""
+        return await self._rollouts.decide(request, call)
 
     def _breakers(self) -> dict[str, Breaker]:
         of_dependencies = {name: it.breaker for name, it in self._toolbox.dependencies.items()}

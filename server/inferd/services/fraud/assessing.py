@@ -17,7 +17,7 @@ from inferd.services.fraud.alerts import Alert
 from inferd.services.fraud.assessments import Assessed
 from inferd.services.fraud.engine import Decision, Engine
 from inferd.services.fraud.happenings import Happenings
-from inferd.services.fraud.idempotency import Answer, Decided, Once
+from inferd.services.fraud.idempotency import Answer, Decided, Once, Recalled
 from inferd.services.fraud.intake import Intake, Taken
 from inferd.services.fraud.redaction import Redaction, without_cards
 from inferd.services.fraud.trials import Trials
@@ -78,8 +78,12 @@ class Assessing:
         async def decide(call: Call, deadline: Deadline) -> Decided:
             return await self._decided(call, deadline, taken)
 
-        fingerprint = taken.fingerprint
-        answer = await self._opened.answer(call, deadline, taken.id, fingerprint, decide)
+        def recall(body: bytes) -> Recalled | None:
+            return messages.recalled(body, self._happenings.involved(taken))
+
+        answer = await self._opened.answer(
+            call, deadline, taken.id, taken.fingerprint, decide=decide, recall=recall
+        )
         assessment = messages.told(answer)
         self._tell(assessment, answer, call)
         return assessment

@@ -23,7 +23,9 @@ GUARD = "fraud_assessments"
 _LIMIT = resilience.Limit(mode="fixed", initial=1000)
 _BREAKER = resilience.Breaker(open_s=0.3, open_max_s=1.0)
 READS_GUARDED_AS = resilience.Dependency(timeout_ms=15, limit=_LIMIT, breaker=_BREAKER)
-WRITES_GUARDED_AS = resilience.Dependency(timeout_ms=25, limit=_LIMIT, breaker=_BREAKER)
+WRITES_GUARDED_AS = resilience.Dependency(
+    timeout_ms=25, limit=_LIMIT, breaker=_BREAKER, hedge=resilience.Hedge(enabled=False)
+)
 """Unless the configuration says otherwise. The whole decision has a tenth of a second."""
 
 DECIDED, ON_RECORD = EARLIEST_STAMP, EARLIEST_STAMP + 1
@@ -59,7 +61,7 @@ class Assessments:
         self._blobs = blobs
         self._keep_s = settings.ttl_s
         self._read = reads.guards(self._get, repeatable=True)
-        self._write = writes.guards(self._put)
+        self._write = writes.guards(self._put, repeatable=True)
 
     async def get(self, call: Call, deadline: Deadline, id: str) -> Assessed | None:
         """Return what is known of a transaction. Raises what a guard raises."""
@@ -67,19 +69,26 @@ class Assessments:
         return None if blob is None else _decoded(blob)
 
     async def keep(self, call: Call, deadline: Deadline, id: str, it: Assessed) -> Assessed:
-        """Keep an assessment that is not on record yet, unless there is one.
+        """Keep an assessment, unless there is one.
 
-        Return the one that is there then. Raises what a guard raises.
+        Return the one that is there then, which may be this one from before. Raises what a guard
+        raises; then it may be there all the same.
         """
         (written,) = await self._write(call, deadline, [self._entry(id, it, DECIDED)])
         if written is Written.STORED:
             return it
-        return await self.get(call, deadline, id) or it
+        first = await self.get(call, deadline, id)
+        if first is None:
+            raise DependencyFailed("the store has just forgotten an assessment")
+        return first
 
     async def mark(
         self, call: Call, deadline: Deadline, on_record: Sequence[tuple[str, Assessed]]
     ) -> None:
-        """Keep that assessments are on record. Raises what a guard raises."""
+        """Keep that assessments are on record, which must be those that are there.
+
+        Raises what a guard raises.
+        """
         entries = [self._entry(id, it, ON_RECORD) for id, it in on_record]
         await self._write(call, deadline, entries)
 

@@ -8,7 +8,7 @@ then, and writes it when it can.
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
-from inferd.cache.journal.chain import Entry
+from inferd.cache.journal.chain import Entry, Record
 from inferd.call import Call
 from inferd.config import resilience
 from inferd.config.fraud import Audit as Settings
@@ -48,6 +48,12 @@ class Records(Protocol):
         It is written whoever waits. Raises `InferdError`, then or at once.
         """
 
+    def knows(self, id: str) -> bool:
+        """Return whether there is a record of an id, of late."""
+
+    async def last(self, id: str) -> Record | None:
+        """Return the last record of an id, if there is one of late. Raises `InferdError`."""
+
 
 class Trail:
     """Has decisions written down. Lives on the event loop."""
@@ -58,6 +64,7 @@ class Trail:
         self.server = settings.server
         self._refuses = settings.on_failure == "refuse"
         self._wait = guard.guards(self._waited)
+        self._read = guard.guards(self._last)
         self._records = records
         self._failed = failed
         #: Decisions that were answered although they may not be on record, and those refused.
@@ -85,6 +92,15 @@ class Trail:
         except InferdError:
             return None
 
+    async def known(self, call: Call, deadline: Deadline, id: str) -> Record | None:
+        """Return what this server has put on record of a transaction, if it was of late.
+
+        Raises what a guard raises.
+        """
+        if not self._records.knows(id):
+            return None  # as of almost every transaction that is asked about
+        return await self._read(call, deadline, id)
+
     def missed(self, error: InferdError) -> Degradation:
         """Return how an answer is degraded that is not known to be on record, or raise why."""
         self._failed(error)
@@ -98,3 +114,6 @@ class Trail:
 
     async def _waited(self, _: Call, __: Deadline, safe: Awaitable[int]) -> int:
         return await safe
+
+    async def _last(self, _: Call, __: Deadline, id: str) -> Record | None:
+        return await self._records.last(id)

@@ -87,6 +87,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     software: str = ""
     #: Whether the transaction's id is one for tests.
     test: bool = False
+    #: The answer as it was given, an encoded `Assessment`: who asks again may get it from here.
+    answer: bytes = b""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from inferd import __version__
+from inferd.errors import DependencyFailed
 from inferd.features.kinds import Held, Kind
 from inferd.services.degradations import messages as degradation_messages
 from inferd.services.features.answers import SOURCES, STATUSES
@@ -17,12 +18,13 @@ from inferd.services.fraud.audit_record import (
     ModelUsed,
     RuleUsed,
     WithoutStage,
+    decoded,
     encoded,
 )
 from inferd.services.fraud.declared_rules import Declared
 from inferd.services.fraud.engine import Asked, Decision
 from inferd.services.fraud.happenings import Kept
-from inferd.services.fraud.idempotency import Answer, Decided
+from inferd.services.fraud.idempotency import Answer, Decided, Recalled
 from inferd.services.fraud.redaction import Redaction
 from inferd.services.fraud.rulebook import Rulebook
 from inferd.services.fraud.rules import Rule
@@ -56,7 +58,23 @@ def decided(decision: Decision, involved: Kept, redaction: Redaction) -> Decided
     known = Known(
         assessment.SerializeToString(), involved, decision.verdict.decision, decision.test
     )
-    return Decided(_encode(known), encoded(recorded(decision, redaction)))
+    record = replace(recorded(decision, redaction), answer=known.assessment)
+    return Decided(_encode(known), encoded(record))
+
+
+def recalled(body: bytes, involved: Kept) -> Recalled | None:
+    """Return a decision as it was kept, from its record; None: that is too old to have it.
+
+    Raises `DependencyFailed` where it cannot be read.
+    """
+    try:
+        it = decoded(body)
+    except msgspec.MsgspecError as error:
+        raise DependencyFailed("what is on record of a transaction cannot be read") from error
+    if not it.answer:
+        return None
+    decision = pb.Assessment.Decision.Value(it.decision)
+    return Recalled(it.inputs_hash, _encode(Known(it.answer, involved, decision, it.test)))
 
 
 def told(answer: Answer) -> pb.Assessment:

@@ -35,8 +35,8 @@ class Version(Protocol):
 class Models(Protocol):
     """The models that this server has."""
 
-    def find(self, name: str, version: str = "") -> Version | None:
-        """Return the ready version that is meant, or None."""
+    def find(self, name: str, version: str = "", call: Call | None = None) -> Version | None:
+        """Return the ready version that is meant, by this call, or None."""
 
     async def run(
         self,
@@ -94,7 +94,7 @@ class Scorer:
         """Return what it says of several rows, and which version says so. Raises `InferdError`."""
         it = self.settings
         asked = version or it.version
-        found = self._models.find(it.model, asked)
+        found = self._models.find(it.model, asked, call)
         try:
             outputs = await self._models.run(
                 it.model,

@@ -61,6 +61,7 @@ class OpenInference:
         self._extensions = extensions(
             shared_memory=config.shared_memory.system, log_settings=apply_log is not None
         )
+        self._rolls_out = bool(config.rollouts.models)
         self._exchanges: dict[ModelVersion, Exchange] = {}
         self._recognition = Recognition()
         self._unwatch = models.watch(self._forget)
@@ -133,6 +134,8 @@ class OpenInference:
 
         The request is used up: its data may be taken out of it.
         """
+        if self._rolls_out and not request.model_version:
+            request.model_version = self._models.steered(request.model_name, call)
         recalled = self._recognition.recall(request)
         understood, inputs = recalled or await self._understood(request, call)
         version, exchange, question = understood

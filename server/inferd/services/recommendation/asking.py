@@ -35,8 +35,8 @@ class Version(Protocol):
 class Models(Protocol):
     """The models that this server has."""
 
-    def find(self, name: str, version: str = "") -> Version | None:
-        """Return the ready version that is meant, or None."""
+    def find(self, name: str, version: str = "", call: Call | None = None) -> Version | None:
+        """Return the ready version that is meant for a call, or None."""
 
     async def run(
         self,
@@ -69,10 +69,9 @@ class UserTower:
         vector: Vectors = _vectors(it.model, said, 1, self._dimensions)[0]
         return vector
 
-    @property
-    def version(self) -> str:
-        """Which version answers, as "name/version"."""
-        return _version(self._models, self._settings)
+    def version(self, call: Call) -> str:
+        """Return which version answers a call, as "name/version"."""
+        return _version(self._models, self._settings, call)
 
 
 class ItemTower:
@@ -110,15 +109,14 @@ class Scorer:
         it = self.settings
         return await _asked(self._models, it, {it.tensor: rows}, call, deadline)
 
-    @property
-    def version(self) -> str:
-        """Which version answers, as "name/version"."""
-        return _version(self._models, self.settings)
+    def version(self, call: Call) -> str:
+        """Return which version answers a call, as "name/version"."""
+        return _version(self._models, self.settings, call)
 
 
-def _version(models: Models, it: UserVectors | ItemVectors | Ranker) -> str:
+def _version(models: Models, it: UserVectors | ItemVectors | Ranker, call: Call) -> str:
     """Return what would be asked; without a number while it is not ready."""
-    found = models.find(it.model, it.version)
+    found = models.find(it.model, it.version, call)
     return it.model if found is None else f"{it.model}/{found.version}"
 
 

@@ -98,6 +98,8 @@ class Work:
     vector: Vectors | None = None
     gathered: Gathered | None = None
     blend: Blend | None = None
+    #: Of rankers, by name: who is asked.
+    versions: dict[str, str] = field(default_factory=dict)
     #: What rankers were told, by what they have in common.
     told: dict[object, Vectors] = field(default_factory=dict)
     ranking: Ranking | None = None
@@ -177,11 +179,10 @@ class Engine:
             RANKING, ranked=ranking.guards(self._ranked), by_score=self._by_score
         )
 
-    @property
-    def versions(self) -> tuple[str, ...]:
-        """The models that are asked, as "name/version"."""
-        towers = () if self._tower is None else (self._tower.version,)
-        return (*towers, *(each.version for each in self._scorers))
+    def versions(self, call: Call) -> tuple[str, ...]:
+        """Return the models that are asked for a call, as "name/version"."""
+        towers = () if self._tower is None else (self._tower.version(call),)
+        return (*towers, *(each.version(call) for each in self._scorers))
 
     async def make(self, answer: Answer, task: Task) -> Work:
         """Return a list that was made, and how.
@@ -276,6 +277,7 @@ class Engine:
         if not count or not asked:
             return
         for scorer, _ in asked:
+            work.versions[scorer.name] = scorer.version(answer.call)
             if scorer.told not in work.told:
                 work.told[scorer.told] = self._features_of(work, scorer)
         async with Parallel() as at_once:
@@ -385,7 +387,7 @@ class Engine:
 
     def _models(self, work: Work) -> tuple[str, ...]:
         said = () if work.blend is None else work.blend.said
-        return tuple(each.version for each in self._scorers if each.name in said)
+        return tuple(work.versions[name] for name in said)
 
     def _entry(self, work: Work, item: Ranked, *, debug: bool) -> Entry:
         id = work.task.table.ids[item.row]

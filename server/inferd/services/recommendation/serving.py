@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 from inferd.call import Call
 from inferd.deadline import Clock
-from inferd.errors import NotFound
+from inferd.errors import InferdError, NotFound
 from inferd.experiments.definitions import Asking
 from inferd.experiments.experiments import Surface
+from inferd.experiments.guardrails import Guardrails
 from inferd.experiments.interleaving import team_draft
 from inferd.experiments.log import Exposures, Outcomes
 from inferd.experiments.plan import NOTHING, Assignments, Parameters
@@ -25,7 +26,7 @@ from inferd.services.recommendation.cold_start import ColdStart, chance
 from inferd.services.recommendation.context import bucket
 from inferd.services.recommendation.engine import Engine, Task, Work
 from inferd.services.recommendation.interactions import Interaction
-from inferd.services.recommendation.making import Listed, Made
+from inferd.services.recommendation.making import NOTHING_LISTED, Listed, Made
 from inferd.services.recommendation.profile import Profile, anonymous
 from inferd.services.recommendation.tuning import UNTUNED, Tunable, Tuning
 from inferd.services.recommendation.wishes import Bounds, Wish
@@ -57,6 +58,7 @@ class Tested(NamedTuple):
     surface: Surface
     exposures: Exposures
     outcomes: Outcomes
+    guardrails: Guardrails
 
 
 class Serving:
@@ -102,8 +104,13 @@ class Serving:
         with self._engine.endpoint.answering(call) as answer:
             profile = await self._profile(answer, wish)
             assigned = self._assigned(wish, profile)
-            listed, made = await self._listed(answer, wish, profile, assigned)
-            told = self._message(call, wish, listed, answer, made=made, arms=_arms(assigned))
+            try:
+                listed, made = await self._listed(answer, wish, profile, assigned)
+                told = self._message(call, wish, listed, answer, made=made, arms=_arms(assigned))
+            except InferdError:
+                self._served(call, assigned, failed=True)
+                raise
+        self._served(call, assigned, listed, degraded=bool(answer.degradations))
         if self._tested is not None:
             self._tested.exposures.used(assigned, _unit(wish))
         return told
@@ -190,6 +197,25 @@ class Serving:
             _unit(wish), {**said, "interactions": len(profile.history)}, wish.forced_arms
         )
 
+    def _served(
+        self,
+        call: Call,
+        assigned: Assignments,
+        listed: Listed = NOTHING_LISTED,
+        *,
+        failed: bool = False,
+        degraded: bool = False,
+    ) -> None:
+        """Have guardrails know what an answer was like."""
+        if self._tested is not None:
+            self._tested.guardrails.served(
+                assigned,
+                self._clock() - call.arrived,
+                failed=failed,
+                degraded=degraded,
+                said=listed.entries[0].score if listed.entries else None,
+            )
+
     async def _listed(
         self, answer: Answer, wish: Wish, profile: Profile, assigned: Assignments
     ) -> tuple[Listed, Made]:
@@ -218,7 +244,7 @@ class Serving:
         """Return one list, cached or made."""
         tuning = self._tunable.of(parameters)
         task = self._task(wish, profile, tuning)
-        key = self._key(task)
+        key = self._key(task, answer.call)
         begun = self._clock()
         usable = profile.known and not (wish.skip_cache or wish.debug)
         if usable and (there := self._cache.get(key, begun)) is not None:
@@ -229,7 +255,7 @@ class Serving:
         self._observe(work)
         return work.listed, work.listed.made
 
-    def _key(self, task: Task) -> Key:
+    def _key(self, task: Task, call: Call) -> Key:
         wish = task.wish
         return Key(
             user_id=wish.user_id,
@@ -238,7 +264,7 @@ class Serving:
             wanted=(wish.filters, wish.include_seen),
             length=wish.count,
             tuning=task.tuning,
-            models=self._engine.versions,
+            models=self._engine.versions(call),
             epoch=task.epoch,
         )
 

@@ -131,7 +131,7 @@ class Stocking:
                 vectors[place] = item.vector
         return vectors
 
-    def _ids(self, ids: Sequence[str]) -> Sequence[str]:
+    def _ids(self, ids: Sequence[str]) -> list[str]:
         if not 1 <= len(ids) <= self._most:
             text = f"there must be 1 to {self._most}, not {len(ids)}"
             raise InvalidRequest(text, field="item_ids")
@@ -139,4 +139,4 @@ class Stocking:
             if not 1 <= len(id.encode()) <= MAX_ID_BYTES:
                 text = f"it has 1 to {MAX_ID_BYTES} bytes"
                 raise InvalidRequest(text, field=f"item_ids[{number}]")
-        return ids
+        return list(ids)

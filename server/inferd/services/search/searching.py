@@ -6,7 +6,7 @@ can be searched for as long as somebody holds it.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 from tantivy import DocAddress, Occur, Query, Searcher
@@ -17,7 +17,7 @@ from inferd.services.search.index_layout import ID, NUMBER, Layout, read
 from inferd.services.search.schema import RELEVANCE
 from inferd.services.search.searching_facets import counted, request_of
 from inferd.services.search.searching_filters import Filters, none_of, unscored
-from inferd.services.search.searching_order import Ordered
+from inferd.services.search.searching_order import BY_NUMBER, Found, Ordered
 from inferd.services.search.searching_words import Words
 from inferd.services.search.text_query import (
     Floats,
@@ -29,13 +29,6 @@ from inferd.services.search.text_query import (
 
 Cached = Mapping[int, StoredDocument]
 """Documents that were read before, by their number."""
-
-
-class _Found(Protocol):
-    """tantivy's `SearchResult`, of which its stubs say half."""
-
-    hits: list[tuple[float, DocAddress]]
-    count: int
 
 
 class Snapshot:
@@ -142,13 +135,16 @@ class Snapshot:
     ) -> tuple[list[DocAddress], list[float], int]:
         end = asked.offset + asked.window
         self._check_sort(asked.sort)
-        if not asked.sort or asked.sort[0].field == RELEVANCE:
-            found = cast("_Found", self.searcher.search(query, max(1, end)))
-            hits = found.hits[asked.offset : end]
-            return [where for _, where in hits], [score for score, _ in hits], found.count
-        total = cast("_Found", self.searcher.search(query, 1)).count
+        if asked.words and (not asked.sort or asked.sort[0].field == RELEVANCE):
+            best, total = self._ordered.best(query, max(1, end))
+            hits = best[asked.offset : end]
+            return [where for _, where in hits], [score for score, _ in hits], total
+        total = cast("Found", self.searcher.search(query, 1)).count
         where = self._ordered.first(
-            query, asked.sort, min(end, total), lambda some: self._read(some, cached)
+            query,
+            asked.sort or (BY_NUMBER,),
+            min(end, total),
+            lambda some: self._read(some, cached),
         )[asked.offset :]
         return where, [0.0] * len(where), total
 

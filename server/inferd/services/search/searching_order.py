@@ -1,32 +1,45 @@
-"""The first n hits in an order by fields, exactly.
+"""The first n hits, by relevance or in an order by fields, exactly.
 
 Tantivy sorts by one field and breaks ties as it likes. So it is asked for the first n by the first
 key. What shares its value with the last of them may be cut anywhere, and is asked for again, alone
 and by the next key; other equals are sorted here. Documents without a value come last, by the next
 key in their turn. In the end there is the id, which no two documents share, or relevance.
+
+Documents of the same score are in the order they were written in, whichever parts of the index they
+are in: after every commit they are where they were before.
 """
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol, cast
 
 from tantivy import DocAddress, FieldType, Occur, Order, Query, Searcher
 
-from inferd.services.search.index_layout import HAS, ID, Layout
+from inferd.services.search.index_layout import HAS, ID, NUMBER, Layout
 from inferd.services.search.schema import RELEVANCE
 from inferd.services.search.searching_filters import none_of, unscored
 from inferd.services.search.text_query import Sort, StoredDocument
 
 BY_ID = Sort(ID)
+BY_NUMBER = Sort(NUMBER)
+MANY = 50_000
+"""Documents of one score that are put in order, at most."""
 
 
 Read = Callable[[list[DocAddress]], Sequence[StoredDocument]]
 """Returns the documents of some places."""
 
 
+class Found(Protocol):
+    """tantivy's `SearchResult`, of which its stubs say half."""
+
+    hits: list[tuple[float, DocAddress]]
+    count: int
+
+
 class Ordered:
-    """Searches of one state of an index, in an order by fields."""
+    """Searches of one state of an index, each in an exact order."""
 
     def __init__(self, searcher: Searcher, layout: Layout) -> None:
         self._searcher = searcher
@@ -42,14 +55,27 @@ class Ordered:
             return []
         key, *others = keys or (BY_ID,)
         if key.field == RELEVANCE:
-            return [where for _, where in self._searcher.search(query, count, count=False).hits]
-        if key.field == ID:
+            return [where for _, where in self.best(query, count)[0]]
+        if key.field in {ID, NUMBER}:
             return [where for _, where in self._sorted(query, key, count)]
         found = self._with_values(_both(query, self._has(key.field)), key, others, count, read)
         if len(found) < count:
             without = _both(query, none_of([self._has(key.field)]))
             found += self.first(without, others, count - len(found), read)
         return found
+
+    def best(self, query: Query, count: int) -> tuple[list[tuple[float, DocAddress]], int]:
+        """Return the scores of the best and where they are, and how many documents fit."""
+        limit = count + 1
+        while True:
+            found = cast("Found", self._searcher.search(query, limit))
+            hits = found.hits
+            if len(hits) in {found.count, MANY} or hits[-1][0] < hits[count - 1][0]:
+                break
+            limit = min(8 * limit, MANY)  # what is equal to the last that is wanted is cut
+        numbers = self._searcher.fast_field_values(NUMBER, [where for _, where in hits])
+        order = sorted(range(len(hits)), key=lambda place: (-hits[place][0], numbers[place]))
+        return [hits[place] for place in order[:count]], found.count
 
     def _with_values(
         self, query: Query, key: Sort, others: Sequence[Sort], count: int, read: Read

@@ -121,7 +121,7 @@ class TextQuery:
     #: All of them hold for every hit, and add nothing to its score.
     filters: tuple[Filter, ...] = ()
     #: The first counts most. What is equal in all is sorted by id, unless relevance is the last.
-    #: Empty: by relevance.
+    #: Empty: by relevance; what is equal then is in the order it was written in.
     sort: tuple[Sort, ...] = ()
     facets: tuple[Facet, ...] = ()
     #: Documents that are not found: those a curation hides, or puts somewhere itself.

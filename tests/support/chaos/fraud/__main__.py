@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.chaos import table as tables
 from support.chaos.fraud import trial
-from support.chaos.fraud.cells import CELLS, KILLED, ONLY_GRPCIO, REFUSING, TOLD, Cell
+from support.chaos.fraud.cells import CELLS, KILLED, KILLED_ALONE, ONLY_GRPCIO, REFUSING, TOLD, Cell
 from support.chaos.fraud.table import refused, table, told
 from support.chaos.fraud.trial import Result
 from support.chaos.fraud.world import House, house
@@ -72,7 +72,7 @@ def _on(transport: Transport, chosen: Chosen) -> Iterator[Result]:
                 how = trial.run if on_failure == "answer" else trial.refuse
                 for cell in wanted:
                     yield _tried(partial(how, bank, cell, at.directory, before))
-    for cell, ends in ((KILLED, trial.kill), (TOLD, trial.leave)):
+    for cell, ends in ((KILLED, trial.kill), (KILLED_ALONE, trial.kill), (TOLD, trial.leave)):
         if chosen(cell):
             with _house() as at:
                 yield ends(at, cell, at.directory, transport)

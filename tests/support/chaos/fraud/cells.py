@@ -85,6 +85,9 @@ REFUSING = [
 ]
 """Those of a server that answers nothing that is not on record."""
 KILLED = Cell(what="server", kind="killed", fault=replace(NOTHING, how="kill -9, started again"))
+_FORGOTTEN = replace(BREAKS["tastes"]["hung"], how="kill -9 while Redis is stopped, started again")
+KILLED_ALONE = Cell(what="server", kind="killed, Redis hung", fault=_FORGOTTEN)
+"""What it decides is on record, and nowhere else."""
 TOLD = Cell(what="server", kind="told to stop", fault=replace(NOTHING, how="SIGTERM"))
 BOUNDED: Mapping[Transport, Set[str]] = {
     "grpcio": {"Redis: cut off", "all models: hung", "audit: full", "all models: hung, streamed"},

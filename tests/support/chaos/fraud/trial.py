@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,7 +129,8 @@ def kill(
     name = f"c{next(_runs)}"
     with house.bank(transport, exit_code=-signal.SIGKILL) as bank:
         warm_up(bank, directory)
-        history, killed = _ended(bank, cell, directory, name, signal.SIGKILL)
+        with cell.fault.breaking(bank):
+            history, killed = _ended(bank, cell, directory, name, signal.SIGKILL)
         bank.server.ended()
     calls = [each for each in history.calls if each.answered or not _cut(each, killed)]
     nothing = Outage(frozenset(), math.inf, math.inf, total=False)
@@ -137,9 +138,7 @@ def kill(
     with house.bank(transport) as bank:
         for each in history.calls:  # also those of whom nobody knows whether they were decided on
             bank.assess(name, each.number)
-        sure = _promised(calls)
-        whose = verdict.by_transaction(sure)
-        wrong += _kept(bank, name, sure, most=len(calls), whose=whose)
+        wrong += _kept(bank, name, calls, most=len(calls))
     kept = History(tuple(calls), history.slack_s)
     return _result(cell, kept, wrong)
 
@@ -198,25 +197,6 @@ def _cut(call: Record, killed: float) -> bool:
     return call.unseen or call.finished is None or call.finished >= killed
 
 
-def _promised(calls: Sequence[Record]) -> list[Record]:
-    """Return those about transactions that the store is known to know.
-
-    Where it took too long to tell it, the answer says so; another server may decide otherwise then,
-    and so may the one that comes after.
-    """
-    unsure = {
-        answer.transaction_id
-        for each in calls
-        if (answer := verdict.answer_of(each)) is not None
-        and any(it.stage == "idempotency" for it in answer.degradations)
-    }
-    return [
-        each
-        for each in calls
-        if (answer := verdict.answer_of(each)) is not None and answer.transaction_id not in unsure
-    ]
-
-
 def _recovery_s(cell: Cell, history: History, repaired: float) -> float | None:
     if not cell.stages:
         return None
@@ -230,17 +210,9 @@ def _slow(recovery_s: float | None, slack_s: float) -> Iterator[str]:
 
 
 def _kept(
-    bank: Bank,
-    name: str,
-    calls: Sequence[Record],
-    *,
-    most: int = ASKED_AGAIN,
-    whose: Collection[str] = (),
+    bank: Bank, name: str, calls: Sequence[Record], *, most: int = ASKED_AGAIN
 ) -> Iterator[str]:
-    """Yield what is not as it was told, now that it is asked for again, and what is on record.
-
-    `whose`: the transactions whose records are looked at; all of them, if none is named.
-    """
+    """Yield what is not as it was told, now that it is asked for again, and what is on record."""
     told = verdict.by_transaction(calls)
     numbers = {
         answer.transaction_id: each.number
@@ -253,8 +225,7 @@ def _kept(
             yield f"{id} is decided otherwise when it is asked for again"
         told[id].append(again)
     yield from trail.damage(bank.audit)
-    there = trail.trail(bank.audit, name)
-    yield from trail.violations({id: there[id] for id in (whose or there) if id in there}, told)
+    yield from trail.violations(trail.trail(bank.audit, name), told)
 
 
 def _unsent_alerts(bank: Bank) -> Iterator[str]:
