@@ -207,7 +207,12 @@ class SearchAssembly:
             bounds=Bounds(settings.max_page_size, self._config.experiments.allow_forced),
             tested=None
             if tested is None
-            else Tested(tested.in_force.surfaces[SURFACE], tested.exposures, tested.outcomes),
+            else Tested(
+                tested.in_force.surfaces[SURFACE],
+                tested.exposures,
+                tested.outcomes,
+                tested.guardrails,
+            ),
             bounds_s=tuple(each / 1000 for each in self._config.telemetry.latency_buckets_ms),
             clock=self._clock,
             now_us=_now_us,

@@ -50,8 +50,8 @@ class Version(Protocol):
 class Models(Protocol):
     """The models that this server has."""
 
-    def find(self, name: str, version: str = "") -> Version | None:
-        """Return the ready version that is meant, or None."""
+    def find(self, name: str, version: str = "", call: Call | None = None) -> Version | None:
+        """Return the ready version that is meant for a call, or None."""
 
     async def run(
         self,
@@ -86,6 +86,8 @@ class Work:
     wanted: Wanted
     #: Of the index; None: the newest.
     epoch: int | None
+    #: The model that ranks, as "name/version".
+    ranker: str
     #: When ranking stops where it is.
     soft: float
     now_us: int
@@ -147,13 +149,12 @@ class Engine:
         )
         self._ranking = self._ranking_stage(settings.ranker, toolbox)
 
-    @property
-    def ranker(self) -> str:
-        """The model that ranks, as "name/version"; empty: none does."""
+    def ranker(self, call: Call) -> str:
+        """Return the model that ranks for a call, as "name/version"; empty: none does."""
         it = self._settings.ranker
         if it is None:
             return ""
-        found = self._models.find(it.model, it.version)
+        found = self._models.find(it.model, it.version, call)
         return it.model if found is None else f"{it.model}/{found.version}"
 
     @property
@@ -161,9 +162,9 @@ class Engine:
         """How often a ranking was in the cache, and how often it was not."""
         return self._cache.hits, self._cache.misses
 
-    def known(self, wanted: Wanted, epoch: int) -> Ranked | None:
+    def known(self, work: Work, epoch: int) -> Ranked | None:
         """Return a ranking that is cached."""
-        return self._cache.get(Key(wanted, epoch, self.ranker), self._clock())
+        return self._cache.get(Key(work.wanted, epoch, work.ranker), self._clock())
 
     async def make(self, answer: Answer, work: Work) -> Ranked:
         """Return what is found, ranked for everybody. Raises `InferdError` if nothing can be."""
@@ -188,7 +189,7 @@ class Engine:
         settings, now = self._settings.cache, self._clock()
         if not settings.ttl_s:
             return
-        key = Key(work.wanted, found.retrieved.epoch, self.ranker)
+        key = Key(work.wanted, found.retrieved.epoch, work.ranker)
         self._cache.put(key, found, now=now, ttl_s=settings.ttl_s)
         self._before.put(work.wanted, found, now)
 
@@ -252,21 +253,25 @@ class Engine:
     async def _scored(
         self, it: SearchRanker, told: Scores, work: Work, call: Call, deadline: Deadline
     ) -> Scored:
-        """Score hits, some at a time, until all are or time is over."""
+        """Score hits, some at a time, until all are or the soft timeout is over.
+
+        The first must be scored by the deadline; what comes after them may only take until then.
+        """
+        now = self._clock()
+        soft = Deadline(min(work.soft, now + it.soft_timeout * deadline.remaining(now)))
         scores: list[Scores] = []
         for begin in range(0, len(told), it.at_once):
-            if begin and self._clock() >= work.soft:
+            if begin and soft.remaining(self._clock()) <= 0:
                 break
+            some, within = told[begin : begin + it.at_once], soft if begin else deadline
             try:
-                scores.append(
-                    await self._asked(it, told[begin : begin + it.at_once], call, deadline)
-                )
+                scores.append(await self._asked(it, some, call, within))
             except InferdError:
                 if not scores:
                     raise
                 break  # what is ranked is ranked
         said = np.concatenate(scores)
-        return Scored(said, told[: len(said)], self.ranker)
+        return Scored(said, told[: len(said)], work.ranker)
 
     async def _asked(
         self, it: SearchRanker, rows: Scores, call: Call, deadline: Deadline

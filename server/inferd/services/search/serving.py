@@ -16,6 +16,7 @@ from inferd.deadline import Clock, Deadline
 from inferd.errors import InferdError, InvalidRequest, NotFound
 from inferd.experiments.definitions import Asking
 from inferd.experiments.experiments import Surface
+from inferd.experiments.guardrails import Guardrails
 from inferd.experiments.interleaving import team_draft
 from inferd.experiments.log import Exposures, Outcomes
 from inferd.experiments.plan import NOTHING, Assignments, Parameters
@@ -62,6 +63,7 @@ class Tested(NamedTuple):
     surface: Surface
     exposures: Exposures
     outcomes: Outcomes
+    guardrails: Guardrails
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,14 +135,37 @@ class Serving:
         question = questions.question(request, self._index().schema, self._bounds)
         with self._engine.endpoint.answering(call) as answer:
             page = self._page(question)
-            asked = await self._asked(answer, question, page)
-            response = await self._response(answer, asked, page)
+            assigned = self._assigned(question)
+            try:
+                asked = await self._asked(answer, question, assigned, page)
+                response = await self._response(answer, asked, page)
+            except InferdError:
+                self._served(call, assigned, failed=True)
+                raise
         self._count(asked, bool(answer.degradations))
+        best = response.hits[0].score if response.hits else None
+        self._served(call, assigned, degraded=bool(answer.degradations), said=best)
         if page is None:
             self._heard(question.query, question.user_id, asked.ranked.retrieved.total)
         if self._tested is not None:
-            self._tested.exposures.used(asked.assigned, _unit(question))
+            self._tested.exposures.used(assigned, _unit(question))
         return response
+
+    def _served(
+        self,
+        call: Call,
+        assigned: Assignments,
+        *,
+        failed: bool = False,
+        degraded: bool = False,
+        said: float | None = None,
+    ) -> None:
+        """Have guardrails know what an answer was like; `said` is the score of the best hit."""
+        if self._tested is not None:
+            took_s = self._clock() - call.arrived
+            self._tested.guardrails.served(
+                assigned, took_s, failed=failed, degraded=degraded, said=said
+            )
 
     # -- what is found -----------------------------------------------------------------
 
@@ -152,8 +177,9 @@ class Serving:
         self._index().at(page.epoch)  # raises if it is no more
         return page
 
-    async def _asked(self, answer: Answer, question: Question, page: Page | None) -> Asked:
-        assigned = self._assigned(question)
+    async def _asked(
+        self, answer: Answer, question: Question, assigned: Assignments, page: Page | None
+    ) -> Asked:
         understood = self._knowledge().understand(
             question.query, intent=question.context.intent, verbatim=question.verbatim
         )
@@ -191,11 +217,12 @@ class Serving:
         share = 1.0 if ranker is None else ranker.soft_timeout
         arrived = answer.call.arrived
         soft = arrived + share * (answer.deadline.at - arrived)
-        return Work(wanted, epoch, max(now, soft), self._now_us())
+        ranked_by = self._engine.ranker(answer.call)
+        return Work(wanted, epoch, ranked_by, max(now, soft), self._now_us())
 
     async def _ranked(self, answer: Answer, work: Work, *, skip_cache: bool) -> tuple[Ranked, bool]:
         epoch = self._index().epoch if work.epoch is None else work.epoch
-        if not skip_cache and (known := self._engine.known(work.wanted, epoch)) is not None:
+        if not skip_cache and (known := self._engine.known(work, epoch)) is not None:
             return known, True
         return await self._engine.make(answer, work), False
 
@@ -432,7 +459,7 @@ class Serving:
         with self._engine.endpoint.answering(call) as answer:
             if id not in await index.get([id], answer.deadline):
                 raise NotFound(f"there is no document {id!r:.140}")
-            asked = await self._asked(answer, question, None)
+            asked = await self._asked(answer, question, self._assigned(question), None)
             query = self._engine.asked(asked.work.wanted, asked.ranked.understood)
             why, lost = await index.explain(query, id, answer.deadline)
         response = pb.ExplainHitResponse(
