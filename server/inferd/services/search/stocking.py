@@ -1,7 +1,14 @@
-"""Documents that come and go, and what is known of them."""
+"""Documents that come and go, and what is known of them.
 
-from collections import Counter
+To make documents safe takes a while, and those that come meanwhile can be made safe together. So a
+stream is read on before what was read is answered.
+"""
+
+import asyncio
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 from inferd.call import Call
 from inferd.errors import InvalidRequest, Violation
@@ -12,7 +19,9 @@ from inferd.services.search.index import TextIndex
 from inferd.services.search.text_query import Value
 from inferd.v1 import search_pb2 as pb
 
-MAX_READ = 100
+MAX_READ: Final = 100
+AT_ONCE: Final = 8
+"""Requests of a stream that wait to be safe. No more are read then."""
 _RESULT = pb.IndexDocumentsResponse.Result
 
 
@@ -33,14 +42,37 @@ class Stocking:
 
         Raises `InferdError`.
         """
-        async for request in requests:
-            yield await self._indexed(request)
-
-    async def _indexed(self, request: pb.IndexDocumentsRequest) -> pb.IndexDocumentsResponse:
+        under_way: deque[asyncio.Task[pb.IndexDocumentsResponse]] = deque()
+        coming: asyncio.Task[pb.IndexDocumentsRequest | None] | None = None
+        ended = False
         try:
-            batch = await checked(request.documents, self._new, field="documents", most=self._most)
+            while under_way or not ended:
+                if coming is None and not ended and len(under_way) < AT_ONCE:
+                    coming = asyncio.create_task(_next(requests))
+                waiting = [each for each in (coming, *islice(under_way, 1)) if each is not None]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if coming is not None and coming.done():
+                    request, coming = coming.result(), None
+                    if request is None:
+                        ended = True
+                    else:  # checked here and not there, so that the index gets them in order
+                        batch = await self._checked(request)
+                        under_way.append(asyncio.create_task(self._indexed(batch)))
+                while under_way and under_way[0].done():
+                    yield under_way.popleft().result()
+        finally:
+            left = [each for each in (coming, *under_way) if each is not None]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _checked(self, request: pb.IndexDocumentsRequest) -> Batch[NewDocument]:
+        try:
+            return await checked(request.documents, self._new, field="documents", most=self._most)
         except InvalidRequest as error:  # there is nothing in it, or too much
-            batch = Batch[NewDocument]([], [error] * len(request.documents))
+            return Batch[NewDocument]([], [error] * len(request.documents))
+
+    async def _indexed(self, batch: Batch[NewDocument]) -> pb.IndexDocumentsResponse:
         index = self._index()
         epoch = await index.add(batch.good) if batch.good else index.epoch
         self.counts["INDEXED"] += len(batch.good)
@@ -105,3 +137,9 @@ def _given(value: pb.DocumentValue) -> Value | Sequence[str]:
             return tuple(value.texts.texts)
         case _:
             return value.text
+
+
+async def _next(
+    requests: AsyncIterator[pb.IndexDocumentsRequest],
+) -> pb.IndexDocumentsRequest | None:
+    return await anext(requests, None)
