@@ -1,4 +1,4 @@
-"""`python -m shop`: `generate` writes a world down, `replay` has it happen to whom you like."""
+"""`python -m shop`: `generate` writes a world down, `replay` has it happen, `index` sends items."""
 
 import argparse
 import sys
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         world = World.generate(asked.seed, asked.days, users=asked.users)
-        return _generate(world, asked) if asked.command == "generate" else _replay(world, asked)
+        return COMMANDS[asked.command](world, asked)
     except (ValueError, OSError, sinks.Refused) as error:
         print(f"shop: {error}", file=sys.stderr)
         return 1
@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         default=Stamp.END_NOW,
         help="event times: the last is now; when it was sent; or as it was",
     )
-    for each in (generate, again):
+    stock = commands.add_parser("index", help="send all items to a server that searches")
+    stock.add_argument("--server", default="127.0.0.1:8001", metavar="HOST:PORT")
+    for each in (generate, again, stock):
         each.add_argument("--seed", type=int, default=SEED)
         each.add_argument("--days", type=int, default=DAYS)
         each.add_argument("--users", type=int, default=USERS)
@@ -100,3 +102,24 @@ def _replay(world: World, asked: argparse.Namespace) -> int:
         )
     print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing sent")
     return 0
+
+
+def _index(world: World, asked: argparse.Namespace) -> int:
+    # Only who searches needs tantivy.
+    import grpc
+
+    from shop.indexing import index, messages
+
+    try:
+        counts = index(asked.server, messages(world))
+    except grpc.RpcError as error:
+        raise sinks.Refused(f"IndexDocuments: {error.code().name}: {error.details()}") from error
+    print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
+    return int("rejected" in counts)
+
+
+COMMANDS: dict[str, Callable[[World, argparse.Namespace], int]] = {
+    "generate": _generate,
+    "replay": _replay,
+    "index": _index,
+}

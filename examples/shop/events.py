@@ -168,7 +168,7 @@ class Writer:
         ranking = "random" if of["is_random"][row] else "popular"
         data: Json = {"items": shown, "ranking": ranking}
         if of["is_search"][row]:
-            data["query"] = _query(product, of["wording"][row])
+            data["query"] = query_of(product, of["wording"][row])
             return self._in_session("search", of["session"][row], data)
         data |= {"page": "category", "category": product_name(product)}
         return self._in_session("page_view", of["session"][row], data)
@@ -182,7 +182,7 @@ class Writer:
         }
         if self._lists["is_search"][of["list"][row]]:
             place = of["list"][row]
-            data["query"] = _query(self._lists["product"][place], self._lists["wording"][place])
+            data["query"] = query_of(self._lists["product"][place], self._lists["wording"][place])
         return self._in_session("click", of["session"][row], data)
 
     def _item(self, row: int, _time_us: int) -> tuple[str, str, Json, Json]:
@@ -310,7 +310,7 @@ def _context(of: Columns, row: int) -> Json:
     }
 
 
-def _query(product: int, wording: int) -> str:
+def query_of(product: int, wording: int) -> str:
     """Return what somebody asks for; one time in sixteen, with two letters the wrong way round."""
     what, which = product_name(product), wording // 4
     words = [what, f"{COLOURS[which % 8]} {what}", f"{BRANDS[which].lower()} {what}", what]

@@ -79,7 +79,7 @@ def saved(
         opset_imports=[
             helper.make_opsetid(domain, version)
             for domain, version in (("", OPSET), (TREES, OPSET_ML))
-            if any(node.domain == domain for node in nodes)
+            if not domain or any(node.domain == domain for node in nodes)
         ],
     )
     onnx.checker.check_model(model, full_check=True)

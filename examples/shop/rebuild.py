@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from shop import train_fraud, train_recommendation
+from shop import train_fraud, train_recommendation, train_search
 
 REPOSITORY: Final = Path(__file__).parents[2] / "model_repository"
 
@@ -22,7 +22,7 @@ def rebuilt(repository: Path, *options: str) -> Iterator[tuple[str, bool]]:
     """
     with tempfile.TemporaryDirectory() as directory:
         made = Path(directory)
-        for train in (train_fraud.main, train_recommendation.main):
+        for train in (train_fraud.main, train_recommendation.main, train_search.main):
             if code := train(["--out", str(made), *options]):
                 raise SystemExit(code)
         for file in sorted(each for each in made.rglob("*") if each.is_file()):

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferd.app import experiments, features, fraud, recommendation, redis, rollouts
+from inferd.app import experiments, features, fraud, recommendation, redis, rollouts, search
 from inferd.app.extensions import extensions
 from inferd.app.launch import OPEN_INFERENCE, UNCONDITIONAL
 from inferd.app.machine import own_cores, usable_cores
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from inferd.app.feature_parts import Features
     from inferd.app.fraud_parts import Fraud
     from inferd.app.recommendation_parts import Recommendations
+    from inferd.app.search_parts import Search
     from inferd.cache.connection import Redis
 
 clock = time.monotonic
@@ -71,6 +72,8 @@ class Parts:
     experiments: "Experiments | None"
     #: None: nothing is recommended.
     recommendation: "Recommendations | None"
+    #: None: there is no index.
+    search: "Search | None"
     #: What is to be closed when nothing runs any more.
     closing: AsyncExitStack
 
@@ -132,9 +135,10 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
     decides = fraud.made(config, known, models, connected, toolbox, clock=clock)
     if decides is not None:
         closing.push_async_callback(decides.closing.aclose)
-    tried = experiments.made(config, recommendation.asking(config))
+    tried = experiments.made(config, [*recommendation.asking(config), *search.asking(config)])
     recommends = recommendation.made(config, known, tried, models, toolbox, clock=clock)
-    ours = [each for each in (known, decides, recommends) if each is not None]
+    searches = search.made(config, tried, models, toolbox, clock=clock)
+    ours = [each for each in (known, decides, recommends, searches) if each is not None]
     added = [*(each.service for each in ours), *extensions(config.server.services, host)]
     described = [OPEN_INFERENCE, *(service.descriptor for service in added)]
     health = Health(models, services=[each.full_name for each in described])
@@ -198,6 +202,7 @@ def build(config: Config, apply_log: ApplyLog, tracer: Tracer | None) -> Parts:
         fraud=decides,
         experiments=tried,
         recommendation=recommends,
+        search=searches,
         closing=closing,
     )
 

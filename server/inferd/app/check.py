@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from inferd.app import features, fraud, recommendation, stream
+from inferd.app import features, fraud, recommendation, search, stream
 from inferd.app.build import build, loader
 from inferd.app.settings import ConfigError
 from inferd.config import Config
@@ -44,7 +44,7 @@ def check(config: Config) -> Iterator[Result]:
     if config.experiments.definitions is not None:
         yield "experiments", ""
     snapshot = scan(config.repository.paths, wall_now=time.time())  # noqa: TID251 - file times
-    for each in (fraud, recommendation):
+    for each in (fraud, recommendation, search):
         yield from each.missing(config, partial(_is_there, config, snapshot.models))
     loading, loaded = loader(config), Loaded()
     for files in snapshot.models.values():

@@ -220,7 +220,8 @@ async def background(parts: Parts) -> AsyncIterator[None]:
     fraud = nothing if parts.fraud is None else parts.fraud.running()
     experiments = nothing if parts.experiments is None else parts.experiments.running()
     recommendation = nothing if parts.recommendation is None else parts.recommendation.running()
-    ours = features, experiments, fraud, recommendation
+    search = nothing if parts.search is None else parts.search.running()
+    ours = features, experiments, fraud, recommendation, search
     async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         for each in (parts.models.running(), *ours):
             await stack.enter_async_context(each)

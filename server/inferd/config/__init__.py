@@ -17,6 +17,7 @@ from inferd.config.fraud_service import Fraud
 from inferd.config.recommendation import Recommendation
 from inferd.config.resilience import Resilience
 from inferd.config.rollouts import Rollouts
+from inferd.config.search import Search
 from inferd.config.section import MIB, Label, NotNegative, Port, Positive, Section, Window
 from inferd.config.stream import Stream
 
@@ -284,6 +285,7 @@ class Config(Section):
     experiments: Experiments = Experiments()
     rollouts: Rollouts = Rollouts()
     recommendation: Recommendation = Recommendation()
+    search: Search = Search()
     stream: Stream = Stream()
     redis: Redis = Redis()
     postgres: Postgres = Postgres()

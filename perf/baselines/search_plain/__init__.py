@@ -1,0 +1,1 @@
+"""Search as an ordinary engineer would write it: see `__main__`."""

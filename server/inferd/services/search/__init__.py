@@ -1,0 +1,1 @@
+"""Search: words in, documents out, the best first, while they change."""

@@ -1,0 +1,1 @@
+"""What a query asks for: its words as they were meant, and what they stand for."""

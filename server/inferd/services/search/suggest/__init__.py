@@ -1,0 +1,1 @@
+"""How what somebody begins to type may go on."""
