@@ -21,11 +21,11 @@ import numpy as np
 from inferd.app import settings
 from inferd.config.recommendation import Recommendation
 from inferd.config.recommendation.rankers import Ranker
+from inferd.services.recommendation.choosing import POPULARITY
 from inferd.services.recommendation.cold_start import ColdStart
 from inferd.services.recommendation.columns import Mask
 from inferd.services.recommendation.content import user_inputs
 from inferd.services.recommendation.context import Context
-from inferd.services.recommendation.engine import POPULARITY
 from inferd.services.recommendation.ensemble import Ensemble
 from inferd.services.recommendation.features import PairFeatures
 from inferd.services.recommendation.gathering import Gathered, Gathering, eligible

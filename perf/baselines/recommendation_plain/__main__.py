@@ -38,9 +38,9 @@ from inferd.oip import grpc_service_pb2 as oip
 from inferd.services.recommendation import frames, sources_declared, wishes
 from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.catalogue import Catalogue
+from inferd.services.recommendation.choosing import REASONS
 from inferd.services.recommendation.cold_start import chance, new_places
 from inferd.services.recommendation.content import user_inputs
-from inferd.services.recommendation.engine import REASONS
 from inferd.services.recommendation.ensemble import Ensemble
 from inferd.services.recommendation.features import PairFeatures
 from inferd.services.recommendation.gathering import Gathering, eligible

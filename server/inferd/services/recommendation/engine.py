@@ -7,12 +7,7 @@ it did without.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Final, TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 from inferd.call import Call
 from inferd.config import resilience
@@ -27,92 +22,25 @@ from inferd.resilience.toolbox import Toolbox
 from inferd.services.recommendation import profile_reading
 from inferd.services.recommendation.asking import Outputs, Scorer, UserTower
 from inferd.services.recommendation.behaviour import Behaviour
-from inferd.services.recommendation.cold_start import ColdStart, chance, new_places
-from inferd.services.recommendation.columns import Ints, Table
-from inferd.services.recommendation.ensemble import Blend, Ensemble, fused
+from inferd.services.recommendation.choosing import Choosing
+from inferd.services.recommendation.cold_start import ColdStart
+from inferd.services.recommendation.ensemble import Ensemble
 from inferd.services.recommendation.features import PairFeatures
-from inferd.services.recommendation.gathering import (
-    NEWEST,
-    Gathered,
-    Gathering,
-    eligible,
-    lost,
-    with_newest,
-)
+from inferd.services.recommendation.gathering import Gathered, Gathering, eligible, with_newest
 from inferd.services.recommendation.items import Vectors
-from inferd.services.recommendation.making import (
-    NOTHING_LISTED,
-    Detail,
-    Entry,
-    Listed,
-    Made,
-    Workings,
-)
-from inferd.services.recommendation.profile import Profile
-from inferd.services.recommendation.ranking import Pool, Ranked, Ranking, RankingRules, rank
+from inferd.services.recommendation.listing import CANDIDATES, POPULAR_SOURCES, fate, listed
+from inferd.services.recommendation.making import Detail, Listed, Made
+from inferd.services.recommendation.ranking import Ranking, RankingRules
 from inferd.services.recommendation.sources import Wanted
-from inferd.services.recommendation.tuning import UNTUNED, Tuning
-from inferd.services.recommendation.vocabulary import Seen
-from inferd.services.recommendation.wishes import Wish
+from inferd.services.recommendation.work import Task, Work
 
 METHOD: Final = "/inferd.v1.RecommendationService/GetRecommendations"
-VECTOR, CANDIDATES, RANKING = "user_vector", "candidates", "ranking"
-POPULAR_SOURCES: Final = ("popular", "trending")
-REASONS: Final = {
-    "vectors": "for_you",
-    "covisits": "goes_together",
-    "category": "of_your_categories",
-}
-"""What a source says of why an item is in a list, if it is not the source's name."""
-POPULARITY: Final = np.array([0.0, 1.0, 1.0, 2.0, 3.0, 0.0], np.float32)
-"""What acts say of how popular an item is, in the order of `Act`."""
+VECTOR, RANKING = "user_vector", "ranking"
 FEWEST: Final = 200
 """Items that are candidates where sources find too few."""
-
 _UNGUARDED = resilience.Limit(mode="off")
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A list that is to be made."""
-
-    wish: Wish
-    profile: Profile
-    #: What there is to be recommended, and which of its changes that is.
-    table: Table
-    epoch: int
-    tuning: Tuning = UNTUNED
-    #: Only these sources; empty: all.
-    only: Sequence[str] = ()
-    #: What is told of an answer that has all it needs.
-    made: Made = Made.COMPUTED
-    now_us: int
-    random: Random
-
-    @property
-    def history(self) -> Sequence[Seen]:
-        """What the user did, newest first, with this session's items."""
-        return self.profile.history
-
-
-@dataclass(slots=True)
-class Work:
-    """What is known of a list while it is made."""
-
-    task: Task
-    vector: Vectors | None = None
-    gathered: Gathered | None = None
-    blend: Blend | None = None
-    #: Of rankers, by name: who is asked.
-    versions: dict[str, str] = field(default_factory=dict)
-    #: What rankers were told, by what they have in common.
-    told: dict[object, Vectors] = field(default_factory=dict)
-    ranking: Ranking | None = None
-    #: Seconds by stage, in their order.
-    timings: dict[str, float] = field(default_factory=dict)
-    listed: Listed = NOTHING_LISTED
 
 
 def cascade(settings: Settings) -> Cascade:
@@ -164,10 +92,8 @@ class Engine:
             each.told: PairFeatures(each.settings.inputs, missing=each.settings.missing)
             for each in scorers
         }
-        self._rules = rules
+        self._choosing = Choosing(rules, behaviour, cold)
         self._tower = tower
-        #: By diversity.
-        self._tuned: dict[float, RankingRules] = {}
         self.endpoint: Endpoint = toolbox.endpoint(METHOD, cascade(settings))
         self._clock = self.endpoint.clock
         self.profile = profiles.stage_of(self.endpoint)
@@ -208,7 +134,7 @@ class Engine:
         if not (task.only or self._cold.is_new(task.profile)):
             await self._timed(work, "scoring", self._score(answer, work))
         work.ranking = await self._timed(work, RANKING, self._ranking(answer, work))
-        work.listed = self._listed(work, answer.degradations[before:])
+        work.listed = listed(work, answer.degradations[before:], self._scorers)
         return work
 
     def directly(self, task: Task, near: Vectors | None = None) -> Listed:
@@ -218,8 +144,12 @@ class Engine:
         """
         work = Work(task, vector=near)
         work.gathered = self._gathered(work, task.only)
-        work.ranking = self._rank(work, self._rules)
-        return self._listed(work, _failed(work.gathered))
+        work.ranking = self._choosing.ranked(work)
+        return listed(work, _failed(work.gathered), self._scorers)
+
+    def fate(self, work: Work, id: str) -> tuple[str, Detail | None]:
+        """Return why an item is not in a list, and what is known of it."""
+        return fate(work, id, self._scorers)
 
     # -- where the user is -------------------------------------------------------------
 
@@ -322,115 +252,10 @@ class Engine:
     # -- ranking -----------------------------------------------------------------------
 
     async def _ranked(self, call: Call, deadline: Deadline, work: Work) -> Ranking:
-        diversity = work.task.tuning.diversity
-        return self._rank(work, self._rules if diversity is None else self._rules_with(diversity))
+        return self._choosing.ranked(work)
 
     async def _by_score(self, call: Call, deadline: Deadline, work: Work) -> Ranking:
-        return self._rank(work, self._rules_with(0.0))
-
-    def _rules_with(self, diversity: float) -> RankingRules:
-        rules = self._tuned.get(diversity)
-        if rules is None:
-            ranking = self._settings.ranking.model_copy(update={"diversity": diversity})
-            rules = self._tuned[diversity] = RankingRules(ranking)
-        return rules
-
-    def _rank(self, work: Work, rules: RankingRules) -> Ranking:
-        task, gathered = work.task, work.gathered
-        assert gathered is not None, "there are candidates by now"
-        wish = task.wish
-        pool = Pool(
-            table=task.table,
-            rows=gathered.rows,
-            scores=self._scores(work, gathered),
-            reasons=_reasons(task, gathered),
-            now_us=task.now_us,
-            history=task.profile.history,
-            filters=wish.filters,
-            page=wish.context.page,
-            include_seen=wish.include_seen,
-            new=gathered.scores_of("new"),
-            new_places=self._new_places(task),
-        )
-        return rank(pool, rules, wish.count)
-
-    def _scores(self, work: Work, gathered: Gathered) -> npt.NDArray[np.float64]:
-        """Return what candidates are worth, [k]: what rankers say, or what stands in for them."""
-        task = work.task
-        if work.blend is not None and work.blend.scores is not None:
-            return work.blend.scores
-        if task.only or not self._cold.is_new(task.profile):
-            return fused(_by_sources(gathered), gathered.rows)
-        slots = self._behaviour.slots_of(task.table, gathered.rows)
-        counts = self._behaviour.counts(slots, "7d", task.now_us)
-        popularity = counts @ POPULARITY
-        return self._cold.scores(
-            task.table,
-            gathered.rows,
-            popularity,
-            task.profile,
-            task.wish.context,
-            now_us=task.now_us,
-        )
-
-    def _new_places(self, task: Task) -> frozenset[int]:
-        if task.only:
-            return frozenset()
-        share = task.tuning.new_share
-        settings = self._cold.settings
-        dice = chance(task.wish.user_id, task.now_us, settings.window_s, "places")
-        return new_places(task.wish.count, settings.explore_share if share is None else share, dice)
-
-    # -- the whole ---------------------------------------------------------------------
-
-    def _listed(self, work: Work, degradations: Sequence[Degradation]) -> Listed:
-        task, ranking, gathered = work.task, work.ranking, work.gathered
-        assert ranking is not None
-        assert gathered is not None
-        debug = task.wish.debug
-        return Listed(
-            entries=tuple(self._entry(work, each, debug=debug) for each in ranking.items),
-            made=_made(task, gathered),
-            epoch=task.epoch,
-            models=self._models(work),
-            degradations=tuple(degradations),
-            workings=_workings(work) if debug else None,
-        )
-
-    def _models(self, work: Work) -> tuple[str, ...]:
-        said = () if work.blend is None else work.blend.said
-        return tuple(work.versions[name] for name in said)
-
-    def _entry(self, work: Work, item: Ranked, *, debug: bool) -> Entry:
-        id = work.task.table.ids[item.row]
-        detail = self._detail(work, item.row, item.notes) if debug else None
-        return Entry(id, item.score, item.reason, detail)
-
-    def fate(self, work: Work, id: str) -> tuple[str, Detail | None]:
-        """Return why an item is not in a list, and what is known of it."""
-        assert work.gathered is not None
-        assert work.ranking is not None
-        row = work.task.table.row(id)
-        if row is None:
-            return "not_in_catalogue", None
-        if row in work.gathered.rows:
-            return work.ranking.fate(row) or "ranked_below", self._detail(work, row, ())
-        task = work.task
-        why = lost(task.table, task.wish.filters, row, task.now_us)
-        return why or "no_candidate", None
-
-    def _detail(self, work: Work, row: int, notes: Sequence[str]) -> Detail:
-        assert work.gathered is not None
-        at = np.flatnonzero(work.gathered.rows == row)
-        features, scores = dict[str, float](), dict[str, float]()
-        if len(at):
-            for scorer in self._scorers:
-                if scorer.told in work.told:
-                    told: list[float] = work.told[scorer.told][at[0]].tolist()
-                    features |= zip(scorer.settings.inputs, told, strict=True)
-            said = {} if work.blend is None else work.blend.said
-            scores = {name: float(each[at[0]]) for name, each in said.items()}
-        return Detail(work.gathered.sources(row), features, scores, notes)
+        return self._choosing.by_score(work)
 
     async def _timed(self, work: Work, stage: str, doing: Coroutine[Any, Any, Value]) -> Value:
         began = self._clock()
@@ -440,48 +265,8 @@ class Engine:
             work.timings[stage] = self._clock() - began
 
 
-def _reasons(task: Task, gathered: Gathered) -> list[str]:
-    """Return why each candidate is one, as answers have it."""
-    said = dict(REASONS)
-    if task.made is Made.SIMILAR:
-        said["vectors"] = f"similar_to:{task.wish.context.item_id}"
-    return [said.get(source, source) for source in gathered.reasons]
-
-
 def _failed(gathered: Gathered) -> list[Degradation]:
     return [Degradation(CANDIDATES, name, Internal.reason) for name in gathered.failed]
-
-
-def _by_sources(gathered: Gathered) -> list[Ints]:
-    """Return what each source found; what is only the newest does not count beside it."""
-    found = [it.rows for name, it in gathered.found.items() if name != NEWEST]
-    return found if any(map(len, found)) else [gathered.rows]
-
-
-def _made(task: Task, gathered: Gathered) -> Made:
-    """Return what the list is made of."""
-    if task.made is not Made.COMPUTED:
-        return task.made
-    if not task.profile.known or {*gathered.found} <= {*POPULAR_SOURCES, NEWEST}:
-        return Made.POPULAR
-    return Made.COMPUTED if task.history else Made.COLD_START
-
-
-def _workings(work: Work) -> Workings:
-    assert work.gathered is not None
-    assert work.ranking is not None
-    left, there = dict[str, int](), len(work.gathered.rows)
-    left[CANDIDATES] = there
-    for why, rows in work.ranking.lost:
-        if len(rows):
-            there -= len(rows)
-            left[why] = there
-    return Workings(
-        timings=work.timings,
-        candidates={name: len(each.rows) for name, each in work.gathered.found.items()},
-        left=left,
-        interactions=len(work.task.history),
-    )
 
 
 async def _or_none(

@@ -24,13 +24,14 @@ from inferd.services.recommendation.answer_cache import AnswerCache, Key
 from inferd.services.recommendation.catalogue import Catalogue
 from inferd.services.recommendation.cold_start import ColdStart, chance
 from inferd.services.recommendation.context import bucket
-from inferd.services.recommendation.engine import Engine, Task, Work
+from inferd.services.recommendation.engine import Engine
 from inferd.services.recommendation.interactions import Interaction
 from inferd.services.recommendation.items import Vectors
 from inferd.services.recommendation.making import NOTHING_LISTED, Listed, Made
 from inferd.services.recommendation.profile import Profile, anonymous
 from inferd.services.recommendation.tuning import UNTUNED, Tunable, Tuning
 from inferd.services.recommendation.wishes import Bounds, Wish
+from inferd.services.recommendation.work import Task, Work
 from inferd.telemetry.statistics import Histogram
 from inferd.v1 import recommendation_pb2 as pb
 
