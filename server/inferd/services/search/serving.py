@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from inferd.call import Call
 from inferd.config.search import Search as Settings
-from inferd.deadline import Clock, Deadline
+from inferd.deadline import Clock
 from inferd.errors import InferdError, InvalidRequest, NotFound
 from inferd.experiments.definitions import Asking
 from inferd.experiments.experiments import Surface
@@ -189,7 +189,7 @@ class Serving:
             filters=question.filters,
             sort=question.sort,
             facets=question.facets,
-            without=curated.without,
+            without=curated.without if question.by_relevance else curated.hidden,
             by_relevance=question.by_relevance,
             learnt=bool(assigned.parameters.get("learnt", True)),
         )
@@ -307,7 +307,7 @@ class Serving:
     async def _response(self, answer: Answer, asked: Asked, page: Page | None) -> pb.SearchResponse:
         question, ranked = asked.question, asked.ranked
         retrieved = ranked.retrieved
-        pins = await self._pins(asked, answer.deadline)
+        pins = await self._pins(answer, asked)
         here = page or Page(retrieved.epoch, 0, tuple(asked.order))
         shown = pages.shown(
             here,
@@ -357,16 +357,16 @@ class Serving:
         assert self._settings.index is not None, "there is a service"
         return self._settings.index.max_depth
 
-    async def _pins(self, asked: Asked, deadline: Deadline) -> Mapping[str, StoredDocument]:
-        """Return the documents that have places of their own, by id."""
-        if not asked.curated.pins or not asked.question.by_relevance:
+    async def _pins(self, answer: Answer, asked: Asked) -> Mapping[str, StoredDocument]:
+        """Return the documents that have places of their own, by id: if they pass the filters."""
+        question, epoch = asked.question, asked.ranked.retrieved.epoch
+        if not asked.curated.pins or not question.by_relevance:
             return {}
         ids = [each.id for each in asked.curated.pins]
         try:
-            return await self._index().get(ids, deadline, asked.ranked.retrieved.epoch)
-        except InvalidRequest:
-            raise
-        except InferdError:
+            return await self._index().get(ids, answer.deadline, epoch, question.filters)
+        except InferdError as error:  # or the epoch of an old answer is no more
+            answer.degrade(Degradation("curations", ABSENT, error.reason))
             return {}
 
     async def _hits(

@@ -1,0 +1,59 @@
+"""What is pinned and hidden, beside filters, sorts, pages and an index that does not answer."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from inferd.v1 import search_pb2 as pb
+from support.seekers import Seeker, a_server
+
+BY_PRICE = [pb.SearchSort(field="price_minor")]
+CHEAP = [pb.SearchFilter(field="price_minor", range=pb.SearchRange(at_most=300.0))]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeker]:
+    with ExitStack() as stack:
+        directory = tmp_path_factory.mktemp("curated")
+        _, seeker = a_server(stack, directory, directory)
+        seeker.stock(
+            {
+                f"cup{number}": {"title": f"cup number{number}", "price_minor": 100.0 * number}
+                for number in range(8)
+            }
+            | {"saucer": {"title": "saucer", "price_minor": 250.0}}
+        )
+        yield seeker
+
+
+@pytest.fixture
+def seeker(server: Seeker) -> Iterator[Seeker]:
+    yield server
+    server.put_curations()
+
+
+def pinned(*ids: str, hidden: tuple[str, ...] = ()) -> pb.Curation:
+    pins = [pb.Curation.Pin(id=id, position=place) for place, id in enumerate(ids)]
+    return pb.Curation(query="cup", pins=pins, hidden=hidden)
+
+
+def test_what_is_pinned_is_sorted_like_all_else_and_what_is_hidden_is_not_there(
+    seeker: Seeker,
+) -> None:
+    seeker.put_curations(pinned("cup5", "saucer", hidden=("cup3",)))
+
+    answer = seeker.search("cup", sort=BY_PRICE)
+    assert [it.id for it in answer.hits] == [f"cup{each}" for each in (0, 1, 2, 4, 5, 6, 7)]
+    assert not any(it.pinned for it in answer.hits)
+    assert answer.total == 7
+
+
+def test_what_is_pinned_passes_the_filters_of_the_request_or_is_not_there(seeker: Seeker) -> None:
+    seeker.put_curations(pinned("cup5", "saucer"))
+
+    answer = seeker.search("cup", filters=CHEAP)
+    assert [(it.id, it.pinned) for it in answer.hits][:2] == [("cup0", False), ("saucer", True)]
+    assert {it.id for it in answer.hits} == {"saucer", "cup0", "cup1", "cup2", "cup3"}
+    assert answer.total == 5
