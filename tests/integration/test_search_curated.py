@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from inferd.v1 import search_pb2 as pb
 from support.seekers import Seeker, a_server
+from support.server import eventually
 
 BY_PRICE = [pb.SearchSort(field="price_minor")]
 CHEAP = [pb.SearchFilter(field="price_minor", range=pb.SearchRange(at_most=300.0))]
@@ -57,3 +57,33 @@ def test_what_is_pinned_passes_the_filters_of_the_request_or_is_not_there(seeker
     assert [(it.id, it.pinned) for it in answer.hits][:2] == [("cup0", False), ("saucer", True)]
     assert {it.id for it in answer.hits} == {"saucer", "cup0", "cup1", "cup2", "cup3"}
     assert answer.total == 5
+
+
+@pytest.mark.parametrize("what", ["curations", "synonyms", "words"])
+def test_the_pages_of_an_answer_are_of_one_whatever_is_put_between_two_of_them(
+    seeker: Seeker, what: str
+) -> None:
+    seeker.put_curations(pinned("cup5", "saucer", hidden=("cup3",)))
+    whole = seeker.found("cup")
+    assert len(whole) == 8
+
+    ids: list[str] = []
+    for number, page in enumerate(seeker.pages("cup", page_size=3)):
+        ids += [it.id for it in page.hits]
+        if number == 0:
+            change(seeker, what)
+    assert ids == whole
+    seeker.put_synonyms()
+
+
+def change(seeker: Seeker, what: str) -> None:
+    """Have the query mean something else from now on."""
+    match what:
+        case "curations":
+            seeker.put_curations(pinned("cup7", hidden=("cup0", "cup1")))
+        case "synonyms":
+            seeker.put_synonyms(["cup", "saucer"])
+        case _:  # "cups" is a form of "cup" once it is a word of the index
+            seeker.stock({"set": {"title": "cups"}})
+            eventually(lambda: "set" in seeker.found("cup"))
+    assert seeker.found("cup") != []
