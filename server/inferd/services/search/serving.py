@@ -244,9 +244,7 @@ class Serving:
         curated = self._standing.curations.of(understood.query)
         meant = Meant(understood, curated, bool(assigned.parameters.get("learnt", True)))
         if page is not None and meant.number != page.meant:
-            text = (
-                f"{pages.FIELD}: the query means something else now; begin with the first page"
-            )
+            text = f"{pages.FIELD}: the query means something else now; begin with the first page"
             raise PageExpired(text, field=pages.FIELD)
         return meant
 
