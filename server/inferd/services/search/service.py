@@ -84,8 +84,7 @@ class Search:
         sets = [SynonymSet(tuple(each.words), each.of) for each in request.synonyms]
         knowledge = self._parts.knowledge()
         phrases = await asyncio.to_thread(synonyms_of, sets)
-        version = await self._parts.standing.put(synonyms=sets)
-        knowledge.use(phrases)
+        version = await self._parts.standing.put(synonyms=sets, then=lambda: knowledge.use(phrases))
         return pb.PutSynonymsResponse(version=version)
 
     async def put_curations(
