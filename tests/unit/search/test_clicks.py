@@ -89,3 +89,14 @@ async def test_a_clock_that_is_a_little_ahead_is_taken_for_ours() -> None:
     assert counter.heard[0][0].time_us == BEGIN_US
     with pytest.raises(InvalidRequest, match="time_us"):
         await counter.record({"document_id": "c01", "time_us": BEGIN_US + 120_000_000})
+
+
+async def test_others_have_their_turn_after_every_click() -> None:
+    counter = Counter()
+    recording = asyncio.create_task(counter.record(*[{"document_id": "c01"}] * 5))
+    seen: set[int] = set()
+    while not recording.done():
+        seen.add(len(counter.heard))
+        await asyncio.sleep(0)
+
+    assert seen >= {1, 2, 3, 4, 5}
