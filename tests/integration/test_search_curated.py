@@ -59,6 +59,17 @@ def test_what_is_pinned_passes_the_filters_of_the_request_or_is_not_there(seeker
     assert answer.total == 5
 
 
+def test_as_many_filters_as_are_allowed_do_not_forbid_those_a_query_stands_for(
+    seeker: Seeker,
+) -> None:
+    answer = seeker.search(
+        "cup under 3", filters=[pb.SearchFilter(field="title", exists=True)] * 100
+    )
+
+    assert [it.value for it in answer.understood.entities] == ["..300"]
+    assert {it.id for it in answer.hits} == {"cup0", "cup1", "cup2", "cup3"}
+
+
 @pytest.mark.parametrize("what", ["curations", "synonyms", "words"])
 def test_the_pages_of_an_answer_are_of_one_whatever_is_put_between_two_of_them(
     seeker: Seeker, what: str
