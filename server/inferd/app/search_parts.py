@@ -28,6 +28,7 @@ from inferd.services.search.index_open import opened
 from inferd.services.search.knowledge import Knowledge
 from inferd.services.search.pages import PageTokens
 from inferd.services.search.personal import Tastes
+from inferd.services.search.query.synonyms import synonyms_of
 from inferd.services.search.questions import Bounds
 from inferd.services.search.service import SERVICE, Parts
 from inferd.services.search.service import Search as Answers
@@ -112,8 +113,7 @@ class SearchAssembly:
         async with AsyncExitStack() as stack:
             index = await stack.enter_async_context(opened(settings.index, self._clock))
             knowledge = Knowledge(settings.query, index)
-            synonyms = self._standing.synonyms
-            knowledge.use(synonyms, await asyncio.to_thread(knowledge.checked, synonyms))
+            knowledge.use(await asyncio.to_thread(synonyms_of, self._standing.synonyms))
             await knowledge.refresh()
             self._index, self._knowledge = index, knowledge
             running = [

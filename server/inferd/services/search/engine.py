@@ -178,7 +178,8 @@ class Engine:
                 found = found._replace(order=order, scored=scored, coverage=coverage)
             else:
                 found = found._replace(coverage=0.0)
-        if len(answer.degradations) == degraded and found.coverage == 1.0:
+        whole = found.coverage == 1.0 and found.retrieved.complete
+        if whole and len(answer.degradations) == degraded:
             self._keep(work, found)
         return found
 
@@ -228,7 +229,7 @@ class Engine:
         self, call: Call, deadline: Deadline, work: Work
     ) -> Ranked | Stale[Ranked]:
         there = self._before.get(work.wanted, self._clock())
-        if there is None:
+        if there is None or work.epoch not in {None, there.value.retrieved.epoch}:
             raise Unavailable("the index does not answer, and has not answered this before")
         return there
 

@@ -22,7 +22,7 @@ from inferd.services.search.index_words import Vocabulary
 from inferd.services.search.pages import FIELD, Kept, PageExpired
 from inferd.services.search.rebuild import catch_up, copy_all
 from inferd.services.search.searching import Snapshot
-from inferd.services.search.text_query import Retrieved, StoredDocument, TextQuery
+from inferd.services.search.text_query import Filter, Retrieved, StoredDocument, TextQuery
 from inferd.services.search.writing import Gathering, Writing
 from inferd.services.search.writing_pen import Change, Gone, Pen, Written
 
@@ -130,11 +130,17 @@ class TextIndex:
         return found
 
     async def get(
-        self, ids: Sequence[str], deadline: Deadline = NEVER, epoch: int | None = None
+        self,
+        ids: Sequence[str],
+        deadline: Deadline = NEVER,
+        epoch: int | None = None,
+        filters: Sequence[Filter] = (),
     ) -> dict[str, StoredDocument]:
-        """Return the documents of these ids that there are. Raises as `search`."""
+        """Return the documents of these ids that there are, and that pass. Raises as `search`."""
         snapshot = self.at(epoch)
-        found = await self._threads.search(deadline, lambda: snapshot.find(ids, self._seen))
+        found = await self._threads.search(
+            deadline, lambda: snapshot.find(ids, self._seen, filters)
+        )
         self._remember([*found.values()])
         return found
 

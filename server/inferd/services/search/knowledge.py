@@ -7,14 +7,14 @@ What synonyms say holds from the next query on.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from inferd.config.search.query import SearchQuery as Settings
 from inferd.errors import InferdError
 from inferd.services.search.index import TextIndex
 from inferd.services.search.query.lexicon import Lexicon
-from inferd.services.search.query.synonyms import SynonymSet
+from inferd.services.search.query.phrases import Phrase, Phrases
 from inferd.services.search.query.understanding import Rules, lexicon_of, understand
 from inferd.services.search.query.understood import Intent, Understood
 from inferd.services.search.text_query import Facet, TextQuery
@@ -33,14 +33,10 @@ class Knowledge:
     def __init__(self, settings: Settings, index: TextIndex) -> None:
         self._settings = settings
         self._index = index
-        self._synonyms: Sequence[SynonymSet] = ()
-        self._values: Mapping[str, Sequence[str]] = {}
         self._lexicon = Lexicon({})
         self._rules = Rules.of(settings)
         #: Of the index, when the words were looked at last.
         self._epoch = -1
-        #: Another one whenever the same query may be understood in another way.
-        self.version = 0
 
     @property
     def terms(self) -> int:
@@ -53,14 +49,9 @@ class Knowledge:
         """Return what a query asks for. Raises `InvalidRequest` if it is too long."""
         return understand(text, self._lexicon, self._rules, intent=intent, verbatim=verbatim)
 
-    def checked(self, synonyms: Sequence[SynonymSet]) -> Rules:
-        """Return the rules with other synonyms. Raises `InvalidRequest`. May run in a thread."""
-        return Rules.of(self._settings, synonyms, self._values)
-
-    def use(self, synonyms: Sequence[SynonymSet], rules: Rules) -> None:
-        """Go by other synonyms, and the rules that `checked` made of them."""
-        self._synonyms, self._rules = synonyms, rules
-        self.version += 1
+    def use(self, synonyms: Phrases[Phrase]) -> None:
+        """Go by other synonyms, as `synonyms_of` returns them."""
+        self._rules = replace(self._rules, synonyms=synonyms)
 
     async def refresh(self) -> None:
         """Know the words and values that there are now."""
@@ -72,15 +63,14 @@ class Knowledge:
         found = await self._index.search(TextQuery(facets=facets, window=1))
         values = {it.field: [str(value) for value, _ in it.counts] for it in found.facets}
         terms = dict(self._index.vocabulary.counts)
-        synonyms = self._synonyms
         lexicon, rules = await asyncio.to_thread(
             lambda: (
                 lexicon_of(self._settings, terms, values),
-                Rules.of(self._settings, synonyms, values),
+                Rules.of(self._settings, values=values),
             )
         )
-        self._values, self._lexicon, self._epoch = values, lexicon, epoch
-        self.use(self._synonyms, rules if synonyms is self._synonyms else self._rules)
+        self._lexicon, self._epoch = lexicon, epoch
+        self._rules = replace(rules, synonyms=self._rules.synonyms)  # others may be in force by now
 
     async def run(self) -> None:
         """Keep it up to date, until cancelled."""

@@ -7,6 +7,7 @@ answer together:
 - the state of the index that was searched is kept for a while (`Kept`), and a token says which;
 - a token carries the order of what is left of the window, so that a click, a new model or a model
   that fails between two pages changes nothing;
+- it also says what the query was taken for: new words, synonyms and curations are for new searches;
 - documents that are pinned or hidden are left out of the search itself (`TextQuery.without`), and
   pins stand at places of their own (`Places`).
 
@@ -31,8 +32,8 @@ FIELD = "page_token"
 GRACE_S = 2.0
 """How long a state is kept that nobody has a token for yet: about as long as a search takes."""
 
-_VERSION = 1
-_HEAD = struct.Struct("<B8sQ8sIH")
+_VERSION = 2
+_HEAD = struct.Struct("<B8sQ8sQIH")
 _MAC_BYTES = 16
 _SERVER_BYTES = 8
 
@@ -54,6 +55,8 @@ class Page:
     shown: int
     #: Places in the window, as the search found it, of those hits of it that were not shown.
     rest: tuple[int, ...] = ()
+    #: A number for what the first page's query was taken for: places are of the window it found.
+    meant: int = 0
 
 
 class PageTokens:
@@ -75,7 +78,7 @@ class PageTokens:
     def token(self, page: Page, query: str) -> str:
         """Return the token of a page. `query` says all that decides what is found, and where."""
         whose = (_VERSION, self._server, page.epoch, _digest(query))
-        head = _HEAD.pack(*whose, page.shown, len(page.rest))
+        head = _HEAD.pack(*whose, page.meant, page.shown, len(page.rest))
         said = head + np.array(page.rest, "<u2").tobytes()
         return _written(said + self._mac(said))
 
@@ -86,7 +89,7 @@ class PageTokens:
         this server.
         """
         said = self._verified(token)
-        version, server, epoch, digest, shown, count = _HEAD.unpack_from(said)
+        version, server, epoch, digest, meant, shown, count = _HEAD.unpack_from(said)
         rest = np.frombuffer(said, "<u2", count, _HEAD.size)
         if version != _VERSION or server != self._server:
             raise PageExpired(
@@ -98,7 +101,7 @@ class PageTokens:
                 f"{FIELD} was made for another request: send what the first page was asked for",
                 field=FIELD,
             )
-        return Page(epoch, shown, tuple(rest.tolist()))
+        return Page(epoch, shown, tuple(rest.tolist()), meant)
 
     def _verified(self, token: str) -> bytes:
         try:
@@ -157,7 +160,7 @@ def shown(
     of_window = page.rest[:wanted]
     rest = page.rest[wanted:]
     offset = max(window, page.shown - before)
-    following = Page(page.epoch, end, rest) if end < length else None
+    following = Page(page.epoch, end, rest, page.meant) if end < length else None
     return Shown(here, of_window, offset, wanted - len(of_window), following)
 
 

@@ -173,7 +173,9 @@ def _problems(message: pb.SearchRequest, bounds: Bounds) -> Iterator[Violation]:
         yield Violation("sort", f"there may be {MAX_SORTS}, not {len(message.sort)}")
     if len(message.facets) > MAX_FACETS:
         yield Violation("facets", f"there may be {MAX_FACETS}, not {len(message.facets)}")
-    for number, each in enumerate(message.facets):
+    for number, each in enumerate(message.facets[:MAX_FACETS]):
+        if any(each.field == before.field for before in message.facets[:number]):
+            yield Violation(f"facets[{number}].field", f"{each.field!r:.40} is asked for already")
         if not 0 <= each.count <= MAX_FACET_VALUES:
             text = f"1 to {MAX_FACET_VALUES}, or 0 for {DEFAULT_FACETS}; not {each.count}"
             yield Violation(f"facets[{number}].count", text)

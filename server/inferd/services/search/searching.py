@@ -16,10 +16,11 @@ from inferd.errors import InvalidRequest
 from inferd.services.search.index_layout import ID, NUMBER, Layout, read
 from inferd.services.search.schema import RELEVANCE
 from inferd.services.search.searching_facets import counted, request_of
-from inferd.services.search.searching_filters import Filters, none_of, unscored
+from inferd.services.search.searching_filters import Filters, all_of, none_of, unscored
 from inferd.services.search.searching_order import BY_NUMBER, Found, Ordered
 from inferd.services.search.searching_words import Words
 from inferd.services.search.text_query import (
+    Filter,
     Floats,
     Retrieved,
     Sort,
@@ -92,11 +93,14 @@ class Snapshot:
             [(Occur.Must, words), *((Occur.Must, unscored(each)) for each in conditions)]
         )
 
-    def find(self, ids: Sequence[str], cached: Cached) -> dict[str, StoredDocument]:
-        """Return the documents of these ids that there are."""
+    def find(
+        self, ids: Sequence[str], cached: Cached, filters: Sequence[Filter] = ()
+    ) -> dict[str, StoredDocument]:
+        """Return the documents of these ids that there are, and that pass."""
         if not ids:
             return {}
-        query = Query.term_set_query(self.layout.fields, ID, [*ids])
+        these = Query.term_set_query(self.layout.fields, ID, [*ids])
+        query = all_of([these, *self._filters.queries(filters)])
         found = self.searcher.search(query, len(ids), count=False).hits
         return {each.id: each for each in self._read([where for _, where in found], cached)}
 

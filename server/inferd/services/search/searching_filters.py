@@ -1,7 +1,7 @@
 """Filters as tantivy's queries: exact, and without a say in the score.
 
 A tree of conditions, checked on the way: what is wrong is named by where it is in the tree, as in
-`filters[0].any[1].range`.
+`filters[0].any.filters[1].range`. How many there may be is a matter of messages.
 """
 
 import math
@@ -23,10 +23,6 @@ from inferd.services.search.text_query import (
     Value,
 )
 
-MAX_DEPTH = 5
-MAX_FILTERS = 100
-MAX_VALUES = 1000
-
 
 class Filters:
     """Makes queries of filters for one layout. Pure."""
@@ -40,16 +36,12 @@ class Filters:
 
         Raises `InvalidRequest`, naming the filter that is wrong.
         """
-        if _count(filters) > MAX_FILTERS:
-            raise InvalidRequest(f"filters: more than {MAX_FILTERS} conditions", field="filters")
-        return self._each(filters, "filters", 1)
+        return self._each(filters, "filters")
 
-    def _each(self, filters: Sequence[Filter], at: str, depth: int) -> list[Query]:
-        if depth > MAX_DEPTH and filters:
-            raise InvalidRequest(f"{at} is more than {MAX_DEPTH} deep", field=at)
-        return [self.query(each, f"{at}[{place}]", depth) for place, each in enumerate(filters)]
+    def _each(self, filters: Sequence[Filter], at: str) -> list[Query]:
+        return [self._query(each, f"{at}[{place}]") for place, each in enumerate(filters)]
 
-    def query(self, given: Filter, at: str = "filter", depth: int = 1) -> Query:
+    def _query(self, given: Filter, at: str) -> Query:
         """Return the query of one filter, which is called `at` where it is wrong."""
         match given:
             case Equals(field, value):
@@ -63,26 +55,21 @@ class Filters:
                 has = Query.term_query(self._fields, HAS, field)
                 return has if exists else none_of([has])
             case All() | Any() | Not():
-                return self._group(given, at, depth)
+                return self._group(given, at)
 
-    def _group(self, given: All | Any | Not, at: str, depth: int) -> Query:
+    def _group(self, given: All | Any | Not, at: str) -> Query:
         match given:
             case All(filters):
-                return all_of(self._each(filters, f"{at}.all", depth + 1))
+                return all_of(self._each(filters, f"{at}.all.filters"))
             case Any(filters):
-                return any_of(self._each(filters, f"{at}.any", depth + 1))
+                return any_of(self._each(filters, f"{at}.any.filters"))
             case Not(filters):
-                return none_of(self._each(filters, f"{at}.none", depth + 1))
+                return none_of(self._each(filters, f"{at}.none.filters"))
 
     def _equals(self, field: str, value: Value, at: str) -> Query:
         return Query.term_query(self._fields, field, self._checked(field, value, at))
 
     def _any_of(self, field: str, values: Sequence[Value], at: str) -> Query:
-        if len(values) > MAX_VALUES:
-            raise InvalidRequest(
-                f"{at}.any_of has {len(values)} values; at most {MAX_VALUES} are taken",
-                field=f"{at}.any_of",
-            )
         if self._schema.type_of(field, f"{at}.field") != "keyword":
             return any_of([self._equals(field, value, at) for value in values])
         checked = [self._checked(field, value, at) for value in values]
@@ -140,9 +127,3 @@ def none_of(queries: Sequence[Query]) -> Query:
 def unscored(query: Query) -> Query:
     """Return the query with nothing to add to a score."""
     return Query.const_score_query(query, 0.0)
-
-
-def _count(filters: Sequence[Filter]) -> int:
-    return len(filters) + sum(
-        _count(each.filters) for each in filters if isinstance(each, All | Any | Not)
-    )

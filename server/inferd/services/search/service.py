@@ -10,7 +10,7 @@ from inferd.services.search.clicks import Clicks
 from inferd.services.search.curations import MAX_CURATIONS, Curation, Curations, Pin, curation
 from inferd.services.search.index import TextIndex
 from inferd.services.search.knowledge import Knowledge
-from inferd.services.search.query.synonyms import MAX_SETS, SynonymSet
+from inferd.services.search.query.synonyms import MAX_SETS, SynonymSet, synonyms_of
 from inferd.services.search.serving import Serving
 from inferd.services.search.standing import Standing
 from inferd.services.search.stocking import Stocking
@@ -83,9 +83,8 @@ class Search:
             raise InvalidRequest(text, field="synonyms")
         sets = [SynonymSet(tuple(each.words), each.of) for each in request.synonyms]
         knowledge = self._parts.knowledge()
-        rules = await asyncio.to_thread(knowledge.checked, sets)
-        version = await self._parts.standing.put(synonyms=sets)
-        knowledge.use(sets, rules)
+        phrases = await asyncio.to_thread(synonyms_of, sets)
+        version = await self._parts.standing.put(synonyms=sets, then=lambda: knowledge.use(phrases))
         return pb.PutSynonymsResponse(version=version)
 
     async def put_curations(

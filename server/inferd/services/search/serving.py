@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from inferd.cache.local import Local
 from inferd.call import Call
 from inferd.config.search import Search as Settings
-from inferd.deadline import Clock, Deadline
+from inferd.config.search.index import SearchIndex
+from inferd.deadline import Clock
 from inferd.errors import InferdError, InvalidRequest, NotFound
 from inferd.experiments.definitions import Asking
 from inferd.experiments.experiments import Surface
@@ -32,8 +34,9 @@ from inferd.services.search.finding import Ranked
 from inferd.services.search.highlights import Highlights
 from inferd.services.search.index import TextIndex
 from inferd.services.search.knowledge import Knowledge
-from inferd.services.search.pages import Page, PageTokens, Shown
+from inferd.services.search.pages import Page, PageExpired, PageTokens, Shown
 from inferd.services.search.personal import Affinity, Tastes
+from inferd.services.search.query.understood import Understood
 from inferd.services.search.questions import Bounds, Question
 from inferd.services.search.standing import Standing
 from inferd.services.search.text_query import StoredDocument
@@ -41,6 +44,8 @@ from inferd.telemetry.statistics import Histogram
 from inferd.v1 import search_pb2 as pb
 
 SURFACE: Final = "search"
+PAGED: Final = 5_000
+"""Queries, of those whose next pages may be asked for, of which it is known what they meant."""
 UNITS: Final = ("user_id", "session_id")
 ATTRIBUTES: Final[Mapping[str, str]] = {
     "device_type": "string",
@@ -66,12 +71,26 @@ class Tested(NamedTuple):
     guardrails: Guardrails
 
 
+class Meant(NamedTuple):
+    """What a query is taken for, on all pages of an answer. It can be hashed."""
+
+    understood: Understood
+    curated: Curated
+    #: Whether a model is to rank.
+    learnt: bool
+
+    @property
+    def number(self) -> int:
+        """What tokens call it, from 0 to 2^64 - 1."""
+        return hash(self) % (1 << 64)
+
+
 @dataclass(slots=True, kw_only=True)
 class Asked:
     """A question on its way to a page."""
 
     question: Question
-    curated: Curated
+    meant: Meant
     assigned: Assignments
     ranked: Ranked
     work: Work
@@ -122,6 +141,8 @@ class Serving:
         self._bounds_s = bounds_s
         self._clock = clock
         self._now_us = now_us
+        #: By number, what the answers mean of which next pages may be asked for.
+        self._paged: Local[Meant] = Local(max_entries=PAGED, policy="lru")
         #: Answers by where the ranking was from, and whether something was done without.
         self.answered: Counter[tuple[str, bool]] = Counter()
         #: Answers in which nothing was found, and those that were relaxed, by how.
@@ -180,25 +201,23 @@ class Serving:
     async def _asked(
         self, answer: Answer, question: Question, assigned: Assignments, page: Page | None
     ) -> Asked:
-        understood = self._knowledge().understand(
-            question.query, intent=question.context.intent, verbatim=question.verbatim
-        )
-        curated = self._standing.curations.of(understood.query)
+        meant = self._meant(question, assigned, page)
+        curated = meant.curated
         wanted = Wanted(
-            understood=understood,
+            understood=meant.understood,
             filters=question.filters,
             sort=question.sort,
             facets=question.facets,
-            without=curated.without,
+            without=curated.without if question.by_relevance else curated.hidden,
             by_relevance=question.by_relevance,
-            learnt=bool(assigned.parameters.get("learnt", True)),
+            learnt=meant.learnt,
         )
         work = self._work(answer, wanted, None if page is None else page.epoch)
         ranked, cached = await self._ranked(answer, work, skip_cache=self._skips(question))
         affinity = {} if page is not None else await self._affinity(answer, question)
         asked = Asked(
             question=question,
-            curated=curated,
+            meant=meant,
             assigned=assigned,
             ranked=ranked,
             work=work,
@@ -210,6 +229,24 @@ class Serving:
         if page is None and question.by_relevance:
             await self._arrange(answer, asked)
         return asked
+
+    def _meant(self, question: Question, assigned: Assignments, page: Page | None) -> Meant:
+        """Return what a query is taken for: by the first page, if this is another one.
+
+        Raises `PageExpired` if that is not known any more.
+        """
+        now = self._clock()
+        if page is not None and (before := self._paged.get(page.meant, now)) is not None:
+            return before
+        understood = self._knowledge().understand(
+            question.query, intent=question.context.intent, verbatim=question.verbatim
+        )
+        curated = self._standing.curations.of(understood.query)
+        meant = Meant(understood, curated, bool(assigned.parameters.get("learnt", True)))
+        if page is not None and meant.number != page.meant:
+            text = f"{pages.FIELD}: the query means something else now; begin with the first page"
+            raise PageExpired(text, field=pages.FIELD)
+        return meant
 
     def _work(self, answer: Answer, wanted: Wanted, epoch: int | None) -> Work:
         now = self._clock()
@@ -307,21 +344,22 @@ class Serving:
     async def _response(self, answer: Answer, asked: Asked, page: Page | None) -> pb.SearchResponse:
         question, ranked = asked.question, asked.ranked
         retrieved = ranked.retrieved
-        pins = await self._pins(asked, answer.deadline)
-        here = page or Page(retrieved.epoch, 0, tuple(asked.order))
+        pins = await self._pins(answer, asked)
+        here = page or Page(retrieved.epoch, 0, tuple(asked.order), asked.meant.number)
         shown = pages.shown(
             here,
             question.size,
             window=len(retrieved.ids),
             total=retrieved.total,
             depth=self._depth,
-            pins=[(pin.position, pin.id) for pin in asked.curated.pins if pin.id in pins],
+            pins=[(pin.position, pin.id) for pin in asked.meant.curated.pins if pin.id in pins],
         )
         hits = await self._hits(answer, asked, shown, pins)
         self._behaviour.shown([each.document.id for each in hits], self._now_us(), first=here.shown)
         following = ""
         if shown.next is not None and self._index().keep(retrieved.epoch):
             following = self._tokens.token(shown.next, question.identity)
+            self._paged.put(here.meant, asked.meant, now=self._clock(), ttl_s=self._page_s)
         stale = any(
             each.source == CACHED and each.stage == RETRIEVAL for each in answer.degradations
         )
@@ -354,19 +392,27 @@ class Serving:
 
     @property
     def _depth(self) -> int:
-        assert self._settings.index is not None, "there is a service"
-        return self._settings.index.max_depth
+        return self._of_index.max_depth
 
-    async def _pins(self, asked: Asked, deadline: Deadline) -> Mapping[str, StoredDocument]:
-        """Return the documents that have places of their own, by id."""
-        if not asked.curated.pins or not asked.question.by_relevance:
+    @property
+    def _page_s(self) -> float:
+        return self._of_index.page_s
+
+    @property
+    def _of_index(self) -> SearchIndex:
+        assert self._settings.index is not None, "there is a service"
+        return self._settings.index
+
+    async def _pins(self, answer: Answer, asked: Asked) -> Mapping[str, StoredDocument]:
+        """Return the documents that have places of their own, by id: if they pass the filters."""
+        question, epoch = asked.question, asked.ranked.retrieved.epoch
+        if not asked.meant.curated.pins or not question.by_relevance:
             return {}
-        ids = [each.id for each in asked.curated.pins]
+        ids = [each.id for each in asked.meant.curated.pins]
         try:
-            return await self._index().get(ids, deadline, asked.ranked.retrieved.epoch)
-        except InvalidRequest:
-            raise
-        except InferdError:
+            return await self._index().get(ids, answer.deadline, epoch, question.filters)
+        except InferdError as error:  # or the epoch of an old answer is no more
+            answer.degrade(Degradation("curations", ABSENT, error.reason))
             return {}
 
     async def _hits(

@@ -6,7 +6,7 @@ are always the old ones or the new ones. What is put is acknowledged when it is 
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,7 @@ class Standing:
         """Keep it there; None: nowhere."""
         self._path = path
         self._one_writer = asyncio.Lock()
+        self._putting: set[asyncio.Task[int]] = set()
         #: Larger with every change.
         self.version = 0
         self.synonyms: tuple[SynonymSet, ...] = ()
@@ -53,11 +54,24 @@ class Standing:
         *,
         synonyms: Sequence[SynonymSet] | None = None,
         curations: Curations | None = None,
+        then: Callable[[], None] = lambda: None,
     ) -> int:
         """Put others in force, once they are safe; return the version. What is None stays.
 
-        Both are checked by now. Raises `DependencyFailed` if they cannot be kept.
+        Both are checked by now. `then` is called when they are in force. All of it is done even if
+        whoever asked for it leaves. Raises `DependencyFailed` if they cannot be kept.
         """
+        putting = asyncio.create_task(self._put(synonyms, curations, then))
+        self._putting.add(putting)
+        putting.add_done_callback(self._putting.discard)
+        return await asyncio.shield(putting)
+
+    async def _put(
+        self,
+        synonyms: Sequence[SynonymSet] | None,
+        curations: Curations | None,
+        then: Callable[[], None],
+    ) -> int:
         async with self._one_writer:
             words = self.synonyms if synonyms is None else tuple(synonyms)
             cured = self.curations if curations is None else curations
@@ -68,7 +82,8 @@ class Standing:
                 except OSError as error:
                     raise DependencyFailed(f"they cannot be kept: {error.strerror}") from error
             self.version, self.synonyms, self.curations = kept.version, words, cured
-            return self.version
+            then()
+            return kept.version
 
 
 def _written(path: Path, body: bytes) -> None:

@@ -4,7 +4,7 @@ A query is a row of parts. Each is a word to search for; some also stand for a f
 brand), and while that filter is in force they are not searched for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from inferd.services.search.text_query import Filter, Word
@@ -67,8 +67,9 @@ class Part:
     #: What it was taken for.
     text: str
     word: Word
-    #: How many documents have it. 0: it is not in the index.
-    frequency: int
+    #: How many documents have it. 0: it is not in the index. What is searched for is the same,
+    #: however many they are by now.
+    frequency: int = field(compare=False)
     #: The filter it stands for, which is in force instead of it.
     filter: Filter | None = None
 
