@@ -10,13 +10,13 @@ import yaml
 
 from fraud_payments import LIMITS
 from inferd.app.translation import Translator
+from inferd.cache import frames
 from inferd.cache.blobs import EARLIEST_STAMP
 from inferd.config.recommendation.catalogue import Behaviour as BehaviourSettings
 from inferd.features.aggregates.events import checked_event
 from inferd.features.aggregates.views import AggregatedView
 from inferd.features.definitions import Definitions
 from inferd.features.windows import State
-from inferd.services.recommendation import frames
 from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.content import item_inputs
 from inferd.services.recommendation.vocabulary import Act

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inferd.cache.kept import Kept
 from inferd.config.recommendation.catalogue import Behaviour as BehaviourSettings
 from inferd.errors import DependencyFailed, LoadFailed
 from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.catalogue import Catalogue, CatalogueFull, Item, Upserted
-from inferd.services.recommendation.keeping import AT_A_TIME, KeptBehaviour, KeptCatalogue
+from inferd.services.recommendation.keeping import AT_A_TIME, KeptCatalogue
 from inferd.services.recommendation.snapshot import CatalogueFiles
 from inferd.services.recommendation.vocabulary import Act
 from support.recommendation import NOW, item, nobody_did_anything
@@ -278,30 +279,30 @@ async def test_behaviour_survives_a_restart(tmp_path: Path) -> None:
     behaviour, again = nobody_did_anything(), nobody_did_anything()
     behaviour.record("u", "a", Act.CLICK, NOW)
     path = tmp_path / "made" / "behaviour"
-    keeping = KeptBehaviour(behaviour, path, BehaviourSettings(snapshot_s=1000))
+    keeping = Kept(behaviour, path, snapshot_s=1000)
     running = asyncio.create_task(keeping.run())
     await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert there(path.parent) == ["behaviour"]
-    reading = KeptBehaviour(again, path, BehaviourSettings())
+    reading = Kept(again, path, snapshot_s=60)
     reading.load()
     assert again.ids == ["", "a"]
     with pytest.raises(OSError, match="behaviour is written by another process"):
-        KeptBehaviour(nobody_did_anything(), path, BehaviourSettings()).load()
+        Kept(nobody_did_anything(), path, snapshot_s=60).load()
     ending = asyncio.create_task(reading.run())
     await asyncio.sleep(0)
     ending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await ending
-    KeptBehaviour(nobody_did_anything(), path, BehaviourSettings()).load()
+    Kept(nobody_did_anything(), path, snapshot_s=60).load()
 
 
 async def test_a_snapshot_of_two_numberings_is_never_written(tmp_path: Path) -> None:
     behaviour = Behaviour(BehaviourSettings(), max_items=10)
     behaviour.record("u", "a", Act.CLICK, NOW)
-    keeping = KeptBehaviour(behaviour, tmp_path / "behaviour", BehaviourSettings())
+    keeping = Kept(behaviour, tmp_path / "behaviour", snapshot_s=60)
     saving = asyncio.create_task(keeping.save())
     await asyncio.sleep(0)
     for number in range(30):

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from inferd.app.experiments import Experiments
 from inferd.app.feature_parts import WALL_CLOCK, Features
 from inferd.app.settings import ConfigError
+from inferd.cache.kept import Kept
 from inferd.config import Config
 from inferd.config.recommendation.catalogue import ItemVectors
 from inferd.deadline import Clock
@@ -31,7 +32,7 @@ from inferd.services.recommendation.engine import Engine
 from inferd.services.recommendation.features import PairFeatures
 from inferd.services.recommendation.gathering import Gathering
 from inferd.services.recommendation.interactions import Interaction, Interactions
-from inferd.services.recommendation.keeping import KeptBehaviour, KeptCatalogue
+from inferd.services.recommendation.keeping import KeptCatalogue
 from inferd.services.recommendation.profile_reading import ProfileReading
 from inferd.services.recommendation.ranking import RankingRules
 from inferd.services.recommendation.seeding import Seeding
@@ -108,7 +109,9 @@ class RecommendationAssembly:
             work = [asyncio.create_task(self._sources.vectors.run(), name="index of vectors")]
             stack.push_async_callback(_ended, work)
             if (path := self._settings.behaviour.path) is not None:
-                behaviour = KeptBehaviour(self._behaviour, path, self._settings.behaviour)
+                behaviour = Kept(
+                    self._behaviour, path, snapshot_s=self._settings.behaviour.snapshot_s
+                )
                 await asyncio.to_thread(behaviour.load)
                 work.append(asyncio.create_task(behaviour.run(), name="behaviour to disk"))
             files, lacking = await asyncio.to_thread(self._load)

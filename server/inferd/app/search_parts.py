@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from inferd.app.experiments import Experiments
 from inferd.app.feature_parts import WALL_CLOCK
 from inferd.app.settings import ConfigError
+from inferd.cache.kept import Kept
 from inferd.config import Config
 from inferd.deadline import Clock
 from inferd.errors import NotReady
@@ -19,7 +20,6 @@ from inferd.inference.models import Models
 from inferd.resilience.toolbox import Toolbox
 from inferd.services.extension import Service
 from inferd.services.search.behaviour import SearchBehaviour
-from inferd.services.search.behaviour_kept import KeptSearchBehaviour
 from inferd.services.search.clicks import Click, Clicks
 from inferd.services.search.engine import Engine
 from inferd.services.search.features import SearchFeatures
@@ -121,9 +121,7 @@ class SearchAssembly:
                 asyncio.create_task(self._suggesting.run(), name="suggestions"),
             ]
             if (path := settings.behaviour.path) is not None:
-                kept = KeptSearchBehaviour(
-                    self._behaviour, path, snapshot_s=settings.behaviour.snapshot_s
-                )
+                kept = Kept(self._behaviour, path, snapshot_s=settings.behaviour.snapshot_s)
                 await asyncio.to_thread(kept.load)
                 running.append(asyncio.create_task(kept.run(), name="search behaviour to disk"))
             try:

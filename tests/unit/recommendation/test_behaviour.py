@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inferd.cache.kept import Kept
 from inferd.config.recommendation.catalogue import Behaviour as Settings
 from inferd.services.recommendation.behaviour import Behaviour
-from inferd.services.recommendation.keeping import KeptBehaviour
 from inferd.services.recommendation.vocabulary import Act
 from support.recommendation import DAY, HOUR, NOW, S, filled, item, nobody_did_anything
 
@@ -230,8 +230,8 @@ def test_fewer_neighbours_than_were_kept_are_the_strongest() -> None:
     assert [again.ids[slot] for slot in near.slots] == ["b", "c"]
 
 
-def kept(behaviour: Behaviour, path: Path) -> KeptBehaviour:
-    return KeptBehaviour(behaviour, path, Settings())
+def kept(behaviour: Behaviour, path: Path) -> Kept:
+    return Kept(behaviour, path, snapshot_s=60)
 
 
 def test_a_file_that_is_not_there_is_nothing_known(tmp_path: Path) -> None:

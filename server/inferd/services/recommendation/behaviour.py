@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from inferd.cache.kept import Changed
 from inferd.config.recommendation.catalogue import Behaviour as Settings
 from inferd.services.recommendation.columns import Ints, Table
 from inferd.services.recommendation.covisitation import CoVisits, Floats, Near
@@ -161,10 +162,10 @@ class Behaviour:
     def pieces(self) -> Iterator[bytes]:
         """Yield all that is to be kept, piece by piece: others may have their turn in between.
 
-        Each item is as it was when its piece was made. Whoever finds `numbering` to be another one
-        then must begin again.
+        Each item is as it was when its piece was made. Raises `Changed` where slots have changed
+        hands since the first.
         """
-        together, begin = self._together, 1
+        together, begin, numbering = self._together, 1, self.numbering
         while begin < len(self):
             these = slice(begin, min(begin + _PIECE, len(self)))
             yield _encode(
@@ -180,6 +181,8 @@ class Behaviour:
                 )
             )
             begin = these.stop
+            if self.numbering is not numbering:
+                raise Changed
 
     def restore(self, pieces: Iterable[bytes]) -> None:
         """Know what was kept; nothing may be known yet. What there is no room for is left out.

@@ -1,27 +1,18 @@
-"""What keeps the catalogue and everybody's behaviour over restarts, and the loop free meanwhile.
+"""What keeps the catalogue over restarts, and the loop free meanwhile.
 
 Changes of the catalogue are made one after the other: written, then seen. A change that was begun
 is finished, whether its caller waits for it or not: else the files would know what the server does
 not. Large changes are made a few items at a time, so that others have their turn in between.
-
-Of behaviour nothing is written but all of it, from time to time: what was counted since is lost in
-a crash, which is seconds of what fades in days.
 """
 
 import asyncio
 import logging
-import os
 from collections.abc import Coroutine, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import msgspec
 import numpy as np
 
-from inferd.config.recommendation.catalogue import Behaviour as BehaviourSettings
 from inferd.errors import DependencyFailed
-from inferd.services.recommendation import frames
-from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.catalogue import Catalogue, Item, Upserted, unit
 from inferd.services.recommendation.items import Vectors, encoded
 from inferd.services.recommendation.snapshot import CatalogueFiles, Change, Gone, rows_of
@@ -143,62 +134,6 @@ class KeptCatalogue:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_heard)
         return task
-
-
-class KeptBehaviour:
-    """Writes everybody's behaviour to a file, from time to time."""
-
-    def __init__(self, behaviour: Behaviour, path: Path, settings: BehaviourSettings) -> None:
-        """Keep it there."""
-        self._behaviour, self._path, self._every_s = behaviour, path, settings.snapshot_s
-        self._lock: int | None = None
-
-    def load(self) -> None:
-        """Take the file, and know what was kept, if there is any. Blocks.
-
-        What cannot be read is left out, and gone when the next is written. Raises `OSError` where
-        there may be no file, or another process writes it.
-        """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = frames.locked(self._path.with_name(f"{self._path.name}.lock"))
-        try:
-            self._behaviour.restore(record for record, _ in frames.read(self._path))
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
-            log.warning("%s cannot be read: %s", self._path, error)
-
-    async def run(self) -> None:
-        """Write it whenever it is time, until cancelled; then once more."""
-        try:
-            while True:
-                await asyncio.sleep(self._every_s)
-                await self.save()
-        finally:
-            await self.save()
-            if self._lock is not None:
-                os.close(self._lock)
-
-    async def save(self) -> None:
-        """Write all of it, a piece at a time."""
-        behaviour, numbering = self._behaviour, self._behaviour.numbering
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = frames.NewFile(self._path)
-            try:
-                for piece in behaviour.pieces():
-                    await asyncio.to_thread(file.write, [piece])
-                    if behaviour.numbering is not numbering:
-                        break
-                else:
-                    await asyncio.to_thread(file.finish)
-                    return
-            except BaseException:
-                file.abandon()
-                raise
-            file.abandon()  # it would be of two numberings: the next will not
-        except OSError as error:
-            log.warning("what everybody does cannot be written: %s", error)
 
 
 def _slices(count: int) -> list[slice]:

@@ -25,9 +25,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from inferd.cache import frames
 from inferd.cache.journal.files import sync_directory
 from inferd.errors import LoadFailed
-from inferd.services.recommendation import frames
 from inferd.services.recommendation.catalogue import Catalogue, unit
 from inferd.services.recommendation.columns import Ints, Table
 from inferd.services.recommendation.items import Item, Vectors, decoded
