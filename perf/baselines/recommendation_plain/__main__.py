@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 
 from baselines.fraud_plain.aggregates import Aggregates
 from inferd.app.settings import load, yaml_file
-from inferd.cache import frames, sources_declared, wishes
+from inferd.cache import frames
 from inferd.call import Call
 from inferd.config import Config
 from inferd.deadline import NEVER, Deadline
@@ -36,6 +36,7 @@ from inferd.features.values import Found as FoundFeature
 from inferd.features.values import Lookup
 from inferd.features.writing import Limits
 from inferd.oip import grpc_service_pb2 as oip
+from inferd.services.recommendation import sources_declared, wishes
 from inferd.services.recommendation.behaviour import Behaviour
 from inferd.services.recommendation.catalogue import Catalogue
 from inferd.services.recommendation.choosing import REASONS
