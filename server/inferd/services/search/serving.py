@@ -508,19 +508,34 @@ class Serving:
             asked = await self._asked(answer, question, self._assigned(question), None)
             query = self._engine.asked(asked.work.wanted, asked.ranked.understood)
             why, lost = await index.explain(query, id, answer.deadline)
+            pins = await self._pins(answer, asked)
         response = pb.ExplainHitResponse(
             understood=answers.understood(asked.ranked.understood), text_explanation=why, lost=lost
         )
-        self._explained(response, asked, id)
+        self._explained(response, asked, id, pins)
         return response
 
-    def _explained(self, response: pb.ExplainHitResponse, asked: Asked, id: str) -> None:
-        ids = asked.ranked.retrieved.ids
+    def _explained(
+        self,
+        response: pb.ExplainHitResponse,
+        asked: Asked,
+        id: str,
+        pins: Mapping[str, StoredDocument],
+    ) -> None:
+        ids, total = asked.ranked.retrieved.ids, asked.ranked.retrieved.total
+        there = [(pin.position, pin.id) for pin in asked.meant.curated.pins if pin.id in pins]
+        places = pages.placed(there, min(total + len(pins), self._depth))
+        for place, pin in places.items():
+            if pin == id:  # the search leaves it out, and yet it is not hidden
+                response.position, response.lost = place, ""
+                hit = Hit(document=pins[id], score=0.0, pinned=True)
+                response.hit.CopyFrom(self._hit(hit, asked))
+                return
         if id not in ids:
             response.lost = response.lost or "below_window"
             return
         place = ids.index(id)
-        response.position = [*asked.order].index(place)
+        response.position = pages.among([*asked.order].index(place), places)
         hit = self._of_window(asked, place)
         response.hit.CopyFrom(self._hit(hit, asked))
 
