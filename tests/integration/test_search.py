@@ -113,17 +113,19 @@ def test_every_request_of_a_stream_is_answered_in_order_and_the_wrong_harm_no_ot
         [document("", title="sled"), document("sleigh", titel="sled")],
         [document("toboggan", title="sled", price_minor=math.nan)],
         [document("luge", title="sled", price_minor="dear"), document("bob", title="sled")],
+        [pb.Document(id="skeleton", fields={"title": pb.DocumentValue()})],
     )
 
     statuses = [[it.status for it in each.results] for each in answers]
     ok, no = pb.IndexDocumentsResponse.INDEXED, pb.IndexDocumentsResponse.REJECTED
-    assert statuses == [[ok], [no, no], [no], [no, ok]]
+    assert statuses == [[ok], [no, no], [no], [no, ok], [no]]
     problems = [it.problems[0] for each in answers for it in each.results if it.problems]
     assert problems[0].startswith("documents[0].id: ")
     assert "documents[1].fields.titel: " in problems[1]
     assert "title" in problems[1], "the nearest name is told"
     assert "documents[0].fields.price_minor: " in problems[2]
     assert "documents[0].fields.price_minor: " in problems[3]
+    assert problems[4] == "documents[0].fields.title: there must be a value"
     assert {*seeker.found("sled")} == {"sled", "bob"}
 
 
