@@ -527,7 +527,7 @@ def test_an_interleaved_answer_has_hits_of_both_teams_and_clicks_are_kept_with_i
         assert [(it.experiment, it.arm) for it in answer.arms] == [("ranking", "interleaved")]
         assert answer.source == source, "a hit of the cache is interleaved like a miss"
     chosen = answer.hits[0]
-    seeker.click(chosen.id, "pot", user="u", request_id="r1", team=chosen.team, event_id="c")
+    seeker.click(chosen.id, "pot", user="u", request_id="r1", event_id="c")
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
 

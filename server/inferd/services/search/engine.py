@@ -77,6 +77,8 @@ class Wanted(NamedTuple):
     by_relevance: bool
     #: Whether a model is to rank.
     learnt: bool
+    #: The filters in words: to a hash the flag `true` is the number 1.
+    said: str = ""
 
 
 @dataclass(slots=True)
