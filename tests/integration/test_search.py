@@ -370,6 +370,7 @@ def test_synonyms_are_put_and_hold_at_once(seeker: Seeker) -> None:
 
 def test_a_click_changes_what_the_model_is_told_of_the_next_query(seeker: Seeker) -> None:
     seeker.stock(lot("pan", 10))
+    seeker.search("pan")  # and it is kept
     before = seeker.search("pan", debug=True)
     last = before.hits[-1]
     assert last.debug.features["log(document.clicks_7d)"] == 0
@@ -379,6 +380,7 @@ def test_a_click_changes_what_the_model_is_told_of_the_next_query(seeker: Seeker
 
     first = seeker.search("pan", debug=True).hits[0]
     assert first.id == last.id, "everybody's clicks count for everybody"
+    assert seeker.search("pan").hits[0].id == last.id, "whatever was kept before"
     assert first.debug.features["log(document.clicks_7d)"] > 1
     assert first.debug.features["pair.share"] > 0
     assert first.debug.places["retrieval"] == 9

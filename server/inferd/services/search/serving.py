@@ -225,7 +225,8 @@ class Serving:
         arrived = answer.call.arrived
         soft = arrived + share * (answer.deadline.at - arrived)
         ranked_by = self._engine.ranker(answer.call)
-        return Work(wanted, epoch, ranked_by, max(now, soft), self._now_us())
+        clicks = self._behaviour.changes(wanted.understood.text)
+        return Work(wanted, epoch, ranked_by, clicks, max(now, soft), self._now_us())
 
     async def _ranked(self, answer: Answer, work: Work, *, skip_cache: bool) -> tuple[Ranked, bool]:
         epoch = self._index().epoch if work.epoch is None else work.epoch
