@@ -44,6 +44,10 @@ demo-fraud: $(VENV)/.dev ## Show fraud decisions on the shop's payments, and wha
 demo-recommendation: $(VENV)/.dev ## Show what the shop's users are recommended, and what happens without Redis
 	PYTHONPATH=examples $(BIN)/python -m shop.demo_recommendation
 
+.PHONY: demo-search
+demo-search: $(VENV)/.dev ## Search the shop's items as you type, with how long it takes
+	PYTHONPATH=examples $(BIN)/python -m shop.demo_search
+
 .PHONY: test
 test: $(VENV)/.dev ## Run every test, with two workers (WORKERS=1: one after the other)
 	$(BIN)/pytest $(if $(filter-out 1,$(WORKERS)),-n $(WORKERS) --dist loadfile)

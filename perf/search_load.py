@@ -13,6 +13,10 @@ without, and every document was acknowledged. Rounds take turns, one of each sid
 that holds is searched by halving, and given up after two rounds that missed it. Then both are
 offered what the usual way can take. CPU is that of all processes of a side, per search, documents
 included.
+
+With `--searches 3 --seconds 2`, on two cores that others used as well: inferd 375 a second, the
+usual way 180, 2.1 times as much; a search takes 2.5 to 3.5 ms of inferd's CPU, and 3.1 to 4.0 of
+the usual way's. The aim, 3 times, is missed (docs/search.md).
 """
 
 import argparse

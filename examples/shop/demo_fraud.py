@@ -133,7 +133,7 @@ def serving(
             start_new_session=True,
         )
     try:
-        yield _address(process, log)
+        yield address_of(process, log)
     finally:
         process.terminate()
         killer = threading.Timer(STOP_S, process.kill)
@@ -144,7 +144,8 @@ def serving(
         process.stdout.close()
 
 
-def _address(process: "subprocess.Popen[str]", log: Path) -> str:
+def address_of(process: "subprocess.Popen[str]", log: Path) -> str:
+    """Return the address that a server announces. Raises `RuntimeError` if it does not start."""
     # Reading blocks until there is a line or an end; the watchdog makes an end.
     watchdog = threading.Timer(START_S, process.kill)
     watchdog.start()

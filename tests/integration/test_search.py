@@ -113,17 +113,19 @@ def test_every_request_of_a_stream_is_answered_in_order_and_the_wrong_harm_no_ot
         [document("", title="sled"), document("sleigh", titel="sled")],
         [document("toboggan", title="sled", price_minor=math.nan)],
         [document("luge", title="sled", price_minor="dear"), document("bob", title="sled")],
+        [pb.Document(id="skeleton", fields={"title": pb.DocumentValue()})],
     )
 
     statuses = [[it.status for it in each.results] for each in answers]
     ok, no = pb.IndexDocumentsResponse.INDEXED, pb.IndexDocumentsResponse.REJECTED
-    assert statuses == [[ok], [no, no], [no], [no, ok]]
+    assert statuses == [[ok], [no, no], [no], [no, ok], [no]]
     problems = [it.problems[0] for each in answers for it in each.results if it.problems]
     assert problems[0].startswith("documents[0].id: ")
     assert "documents[1].fields.titel: " in problems[1]
     assert "title" in problems[1], "the nearest name is told"
     assert "documents[0].fields.price_minor: " in problems[2]
     assert "documents[0].fields.price_minor: " in problems[3]
+    assert problems[4] == "documents[0].fields.title: there must be a value"
     assert {*seeker.found("sled")} == {"sled", "bob"}
 
 
@@ -368,6 +370,7 @@ def test_synonyms_are_put_and_hold_at_once(seeker: Seeker) -> None:
 
 def test_a_click_changes_what_the_model_is_told_of_the_next_query(seeker: Seeker) -> None:
     seeker.stock(lot("pan", 10))
+    seeker.search("pan")  # and it is kept
     before = seeker.search("pan", debug=True)
     last = before.hits[-1]
     assert last.debug.features["log(document.clicks_7d)"] == 0
@@ -377,6 +380,7 @@ def test_a_click_changes_what_the_model_is_told_of_the_next_query(seeker: Seeker
 
     first = seeker.search("pan", debug=True).hits[0]
     assert first.id == last.id, "everybody's clicks count for everybody"
+    assert seeker.search("pan").hits[0].id == last.id, "whatever was kept before"
     assert first.debug.features["log(document.clicks_7d)"] > 1
     assert first.debug.features["pair.share"] > 0
     assert first.debug.places["retrieval"] == 9
@@ -525,7 +529,7 @@ def test_an_interleaved_answer_has_hits_of_both_teams_and_clicks_are_kept_with_i
         assert [(it.experiment, it.arm) for it in answer.arms] == [("ranking", "interleaved")]
         assert answer.source == source, "a hit of the cache is interleaved like a miss"
     chosen = answer.hits[0]
-    seeker.click(chosen.id, "pot", user="u", request_id="r1", team=chosen.team, event_id="c")
+    seeker.click(chosen.id, "pot", user="u", request_id="r1", event_id="c")
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
 

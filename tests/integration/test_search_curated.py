@@ -59,6 +59,21 @@ def test_what_is_pinned_passes_the_filters_of_the_request_or_is_not_there(seeker
     assert answer.total == 5
 
 
+def test_why_something_is_where_it_is_is_told_of_pins_too(seeker: Seeker) -> None:
+    seeker.put_curations(pinned("cup5", "saucer", hidden=("cup3",)))
+
+    places = {}
+    for place, hit in enumerate(seeker.search("cup").hits):
+        request = pb.ExplainHitRequest(request={"query": "cup"}, document_id=hit.id)
+        explained = seeker.call("ExplainHit", request, pb.ExplainHitResponse)
+        places[place] = explained.position
+        assert (explained.hit.id, explained.hit.pinned) == (hit.id, hit.pinned)
+        assert explained.lost == ""
+    assert [*places] == [*places.values()] == [*range(8)]
+    request = pb.ExplainHitRequest(request={"query": "cup"}, document_id="cup3")
+    assert seeker.call("ExplainHit", request, pb.ExplainHitResponse).lost == "hidden"
+
+
 def test_as_many_filters_as_are_allowed_do_not_forbid_those_a_query_stands_for(
     seeker: Seeker,
 ) -> None:

@@ -472,7 +472,7 @@ class GetDocumentsResponse(_message.Message):
     def __init__(self, documents: _Optional[_Iterable[_Union[Document, _Mapping]]] = ..., index_epoch: _Optional[int] = ...) -> None: ...
 
 class Click(_message.Message):
-    __slots__ = ("document_id", "query", "user_id", "request_id", "position", "type", "time_us", "event_id", "team")
+    __slots__ = ("document_id", "query", "user_id", "request_id", "position", "type", "time_us", "event_id")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[Click.Type]
@@ -491,7 +491,6 @@ class Click(_message.Message):
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TIME_US_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
-    TEAM_FIELD_NUMBER: _ClassVar[int]
     document_id: str
     query: str
     user_id: str
@@ -500,8 +499,7 @@ class Click(_message.Message):
     type: Click.Type
     time_us: int
     event_id: str
-    team: str
-    def __init__(self, document_id: _Optional[str] = ..., query: _Optional[str] = ..., user_id: _Optional[str] = ..., request_id: _Optional[str] = ..., position: _Optional[int] = ..., type: _Optional[_Union[Click.Type, str]] = ..., time_us: _Optional[int] = ..., event_id: _Optional[str] = ..., team: _Optional[str] = ...) -> None: ...
+    def __init__(self, document_id: _Optional[str] = ..., query: _Optional[str] = ..., user_id: _Optional[str] = ..., request_id: _Optional[str] = ..., position: _Optional[int] = ..., type: _Optional[_Union[Click.Type, str]] = ..., time_us: _Optional[int] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class RecordClickRequest(_message.Message):
     __slots__ = ("clicks",)
@@ -543,29 +541,18 @@ class ExplainHitRequest(_message.Message):
     def __init__(self, request: _Optional[_Union[SearchRequest, _Mapping]] = ..., document_id: _Optional[str] = ...) -> None: ...
 
 class ExplainHitResponse(_message.Message):
-    __slots__ = ("position", "lost", "hit", "understood", "text_explanation", "contributions")
-    class Contribution(_message.Message):
-        __slots__ = ("feature", "value", "added")
-        FEATURE_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        ADDED_FIELD_NUMBER: _ClassVar[int]
-        feature: str
-        value: float
-        added: float
-        def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., added: _Optional[float] = ...) -> None: ...
+    __slots__ = ("position", "lost", "hit", "understood", "text_explanation")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
     HIT_FIELD_NUMBER: _ClassVar[int]
     UNDERSTOOD_FIELD_NUMBER: _ClassVar[int]
     TEXT_EXPLANATION_FIELD_NUMBER: _ClassVar[int]
-    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     position: int
     lost: str
     hit: SearchHit
     understood: UnderstoodQuery
     text_explanation: str
-    contributions: _containers.RepeatedCompositeFieldContainer[ExplainHitResponse.Contribution]
-    def __init__(self, position: _Optional[int] = ..., lost: _Optional[str] = ..., hit: _Optional[_Union[SearchHit, _Mapping]] = ..., understood: _Optional[_Union[UnderstoodQuery, _Mapping]] = ..., text_explanation: _Optional[str] = ..., contributions: _Optional[_Iterable[_Union[ExplainHitResponse.Contribution, _Mapping]]] = ...) -> None: ...
+    def __init__(self, position: _Optional[int] = ..., lost: _Optional[str] = ..., hit: _Optional[_Union[SearchHit, _Mapping]] = ..., understood: _Optional[_Union[UnderstoodQuery, _Mapping]] = ..., text_explanation: _Optional[str] = ...) -> None: ...
 
 class SynonymSet(_message.Message):
     __slots__ = ("words", "of")

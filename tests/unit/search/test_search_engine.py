@@ -70,7 +70,7 @@ class Searches:
         return self.engine.known(self.work(it, epoch), epoch)
 
     def work(self, it: Wanted, epoch: int | None) -> Work:
-        return Work(it, epoch, "", NEVER.at, 0)
+        return Work(it, epoch, "", 0, NEVER.at, 0)
 
 
 async def test_what_was_found_whole_is_kept_for_its_state_of_the_index() -> None:

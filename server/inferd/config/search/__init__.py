@@ -29,8 +29,9 @@ class Search(Section):
     standing: Path | None = None
     """A file where synonyms and curations are kept over restarts. None: nowhere."""
     page_key: SecretStr = SecretStr("")
-    """Signs page tokens. Servers behind one address that share it do not share pages: each has an
-    index of its own. Empty: another one at each start."""
+    """Signs page tokens. Empty: another one at each start. Servers behind one address that share it
+    do not share pages, as each has an index of its own: a token that comes to another one is said
+    to have expired, and not to be forged."""
     query: SearchQuery = SearchQuery()
     ranker: SearchRanker | None = None
     """None: hits are in the order of their words."""
@@ -51,6 +52,9 @@ class Search(Section):
             raise ValueError("ranker.window must not be above index.max_window")
         if self.max_page_size > self.index.max_window:
             raise ValueError("max_page_size must not be above index.max_window")
+        window = self.max_page_size if self.ranker is None else self.ranker.window
+        if window > self.index.max_depth:
+            raise ValueError(f"index.max_depth must not be below {window}, what is ranked at once")
         return self
 
     # Under Envoy the server gets its configuration in JSON, and in it secrets are as they are.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from inferd.config.section import MIB, Positive, Section
 
@@ -71,9 +71,6 @@ class SearchIndex(Section):
     0: not at all, and searches are cheaper."""
     cached_documents: Annotated[int, Field(ge=0)] = 50_000
     """Documents kept in memory that were hits of late."""
-    page_key: SecretStr = SecretStr("")
-    """What page tokens are signed with. Empty: a random one. With the same key on all servers, a
-    token that comes to another one is said to have expired, and not to be forged."""
     page_s: Positive = 60.0
     """How long the next page may be asked for."""
     page_snapshots: Annotated[int, Field(ge=1, le=5000)] = 300

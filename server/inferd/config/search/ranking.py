@@ -54,7 +54,8 @@ class SearchCache(Section):
     """Rankings are kept for whoever asks the same: nothing personal is in them."""
 
     ttl_s: Annotated[float, Field(ge=0)] = 600.0
-    """How long. 0: never. What changes the index ends them at once."""
+    """How long. 0: never. What changes the index ends them at once, and so does a click on what was
+    found for the query."""
     max_entries: Annotated[int, Field(ge=1)] = 5_000
     stale_s: Annotated[float, Field(ge=0)] = 3600.0
     """While the index does not answer, rankings of before are given, as old as this."""

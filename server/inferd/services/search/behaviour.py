@@ -74,9 +74,12 @@ class _Pairs:
 
     updated_us: int
     clicks: dict[str, float] = field(default_factory=dict)
+    #: Clicks since the start of this server.
+    changes: int = 0
 
     def add(self, document: str, weight: float, at_us: int, most: int) -> None:
         """Count a click; keep the documents with the most of them."""
+        self.changes += 1
         fade = 2.0 ** -(abs(at_us - self.updated_us) / _PAIRS_US)
         if at_us > self.updated_us:
             self.clicks = {each: clicks * fade for each, clicks in self.clicks.items()}
@@ -126,6 +129,11 @@ class SearchBehaviour:
         self._queries.move_to_end(query)
         likely = self._examined[min(max(place, 0), len(self._examined) - 1)]
         pairs.add(document, 1 / float(likely), at_us, self._settings.query_documents)
+
+    def changes(self, query: str) -> int:
+        """Return another number whenever somebody has clicked something for a query."""
+        pairs = self._queries.get(query)
+        return 0 if pairs is None else pairs.changes
 
     def slots(self, ids: Iterable[str]) -> Ints:
         """Return where the counts of documents are, int64 [k]; good until the next event."""

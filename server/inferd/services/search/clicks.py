@@ -1,7 +1,7 @@
 """What users do with what they found: checked, counted once, and told to who wants to know.
 
 Counting is in memory, and so fast that nobody waits; it is written from time to time
-(`behaviour_kept`). Of the last ids of events it is known that they were counted.
+(`cache.kept`). Of the last ids of events it is known that they were counted.
 """
 
 import asyncio
@@ -50,8 +50,6 @@ class Click(NamedTuple):
     #: In microseconds since 1970.
     time_us: int
     event_id: str
-    #: Of an interleaved answer.
-    team: str
 
 
 Listener = Callable[[Click, StoredDocument | None], None]
@@ -146,14 +144,13 @@ class Clicks:
             act=_ACTS[message.type],
             time_us=min(message.time_us or now_us, now_us),
             event_id=message.event_id,
-            team=message.team,
         )
 
 
 def _problems(message: pb.Click, field: str, now_us: int) -> Iterator[Violation]:
     yield from wrong_text(message.document_id, f"{field}.document_id", MAX_ID_BYTES, least=1)
     yield from wrong_text(message.user_id, f"{field}.user_id", MAX_ID_BYTES)
-    for name in ("request_id", "event_id", "team"):
+    for name in ("request_id", "event_id"):
         yield from wrong_text(getattr(message, name), f"{field}.{name}", MAX_TEXT_BYTES)
     if len(message.query) > MAX_CHARACTERS:
         text = f"at most {MAX_CHARACTERS} characters are taken, not {len(message.query)}"

@@ -77,6 +77,8 @@ class Wanted(NamedTuple):
     by_relevance: bool
     #: Whether a model is to rank.
     learnt: bool
+    #: The filters in words: to a hash the flag `true` is the number 1.
+    said: str = ""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,8 @@ class Work:
     epoch: int | None
     #: The model that ranks, as "name/version".
     ranker: str
+    #: Of the query (`SearchBehaviour.changes`): what was clicked counts for the next answer.
+    clicks: int
     #: When ranking stops where it is.
     soft: float
     now_us: int
@@ -101,6 +105,7 @@ class Key(NamedTuple):
     wanted: Wanted
     epoch: int
     ranker: str
+    clicks: int
 
 
 def cascade(settings: Settings) -> Cascade:
@@ -164,7 +169,7 @@ class Engine:
 
     def known(self, work: Work, epoch: int) -> Ranked | None:
         """Return a ranking that is cached."""
-        return self._cache.get(Key(work.wanted, epoch, work.ranker), self._clock())
+        return self._cache.get(Key(work.wanted, epoch, work.ranker, work.clicks), self._clock())
 
     async def make(self, answer: Answer, work: Work) -> Ranked:
         """Return what is found, ranked for everybody. Raises `InferdError` if nothing can be."""
@@ -190,7 +195,7 @@ class Engine:
         settings, now = self._settings.cache, self._clock()
         if not settings.ttl_s:
             return
-        key = Key(work.wanted, found.retrieved.epoch, work.ranker)
+        key = Key(work.wanted, found.retrieved.epoch, work.ranker, work.clicks)
         self._cache.put(key, found, now=now, ttl_s=settings.ttl_s)
         self._before.put(work.wanted, found, now)
 

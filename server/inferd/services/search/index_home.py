@@ -9,6 +9,7 @@ one step. Whatever else lies there was not finished, and is removed.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from inferd.errors import InferdError, LoadFailed, Unavailable
 
 CURRENT = "current.json"
 LOCK = "server.lock"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Home:
     def __init__(self, directory: Path | None, fingerprint: str) -> None:
         self._directory = directory
         self._lock: IO[bytes] | None = None
+        #: Whether the disk may, after a loss of power, name another generation than it does now.
+        self._unsure = False
         self.current = Current(fingerprint=fingerprint)
         try:
             if directory is not None:
@@ -66,8 +71,8 @@ class Home:
         self._keep(replace(self.current, generation=generation, fingerprint=fingerprint))
 
     def tidy(self) -> None:
-        """Remove every generation but the one that counts."""
-        if self._directory is None:
+        """Remove every generation but the one that counts, if that is sure."""
+        if self._directory is None or self._unsure:
             return
         for path in self._directory.iterdir():
             if path.name.isdecimal() and path.name != str(self.current.generation):
@@ -106,6 +111,18 @@ class Home:
             except OSError as error:
                 raise Unavailable(f"the index cannot be written: {error}") from error
         self.current = current
+        if self._directory is not None:
+            self._sync(self._directory)
+
+    def _sync(self, directory: Path) -> None:
+        """Have the disk know which generation counts. The system knows already."""
+        try:
+            sync(directory)
+        except OSError as error:
+            log.warning("%s: %s; older generations of the index stay", directory, error)
+            self._unsure = True
+        else:
+            self._unsure = False
 
 
 def _read(path: Path) -> Current | None:
@@ -124,7 +141,6 @@ def _replace(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    sync(path.parent)
 
 
 def sync(directory: Path) -> None:

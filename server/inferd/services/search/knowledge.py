@@ -79,4 +79,6 @@ class Knowledge:
                 await self.refresh()
             except InferdError as error:  # it is tried again
                 log.warning("words of the index could not be read: %s", error)
+            except Exception:  # and so it is whatever happens, or nothing would be known any more
+                log.exception("words of the index could not be read")
             await asyncio.sleep(REFRESH_S)

@@ -20,7 +20,7 @@ import hashlib
 import hmac
 import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -150,7 +150,7 @@ def shown(
     0. One whose place is behind the last hit comes directly after it.
     """
     length = min(total + len(pins), depth)
-    places = _places(pins, length)
+    places = placed(pins, length)
     end = min(page.shown + size, length)
     here = tuple(
         (place - page.shown, id) for place, id in places.items() if page.shown <= place < end
@@ -164,7 +164,7 @@ def shown(
     return Shown(here, of_window, offset, wanted - len(of_window), following)
 
 
-def _places(pins: Sequence[tuple[int, str]], length: int) -> dict[int, str]:
+def placed(pins: Sequence[tuple[int, str]], length: int) -> dict[int, str]:
     """Return the pins by place: its own, or the next that is free, but none behind the end."""
     taken: dict[int, str] = {}
     for place, id in sorted(pins):
@@ -179,6 +179,13 @@ def _places(pins: Sequence[tuple[int, str]], length: int) -> dict[int, str]:
         placed[last] = id
         last -= 1
     return {at: id for at, id in sorted(placed.items()) if at >= 0}
+
+
+def among(place: int, pins: Mapping[int, str]) -> int:
+    """Return where a hit stands that would be at a place without the pins, which are by place."""
+    for at in sorted(pins):
+        place += at <= place
+    return place
 
 
 class Kept(Generic[T]):

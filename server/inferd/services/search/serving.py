@@ -7,7 +7,7 @@ the page. Tokens carry what later pages need, so they go on where the first page
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from inferd.cache.local import Local
@@ -27,16 +27,15 @@ from inferd.resilience.endpoint import Answer
 from inferd.services.degradations import messages as degradations
 from inferd.services.search import answers, pages, questions
 from inferd.services.search.answers import Hit
+from inferd.services.search.asked import Asked, Meant
 from inferd.services.search.behaviour import SearchBehaviour
-from inferd.services.search.curations import Curated
 from inferd.services.search.engine import CACHED, RANKING, RETRIEVAL, Engine, Wanted, Work
 from inferd.services.search.finding import Ranked
-from inferd.services.search.highlights import Highlights
 from inferd.services.search.index import TextIndex
 from inferd.services.search.knowledge import Knowledge
-from inferd.services.search.pages import Page, PageExpired, PageTokens, Shown
+from inferd.services.search.pages import Page, PageExpired, PageTokens
+from inferd.services.search.paging import Paging
 from inferd.services.search.personal import Affinity, Tastes
-from inferd.services.search.query.understood import Understood
 from inferd.services.search.questions import Bounds, Question
 from inferd.services.search.standing import Standing
 from inferd.services.search.text_query import StoredDocument
@@ -71,37 +70,6 @@ class Tested(NamedTuple):
     guardrails: Guardrails
 
 
-class Meant(NamedTuple):
-    """What a query is taken for, on all pages of an answer. It can be hashed."""
-
-    understood: Understood
-    curated: Curated
-    #: Whether a model is to rank.
-    learnt: bool
-
-    @property
-    def number(self) -> int:
-        """What tokens call it, from 0 to 2^64 - 1."""
-        return hash(self) % (1 << 64)
-
-
-@dataclass(slots=True, kw_only=True)
-class Asked:
-    """A question on its way to a page."""
-
-    question: Question
-    meant: Meant
-    assigned: Assignments
-    ranked: Ranked
-    work: Work
-    #: Whether the ranking was cached.
-    cached: bool
-    affinity: Affinity
-    #: Places in the window in their order for this user, and of interleaved ones whose each is.
-    order: Sequence[int]
-    teams: Mapping[int, str]
-
-
 class Serving:
     """Answers searches. Lives on the event loop."""
 
@@ -131,6 +99,7 @@ class Serving:
         self._engine = engine
         self._index = index
         self._knowledge = knowledge
+        self._paging = Paging(settings, engine, index=index, tastes=tastes)
         self._standing = standing
         self._tastes = tastes
         self._behaviour = behaviour
@@ -211,6 +180,7 @@ class Serving:
             without=curated.without if question.by_relevance else curated.hidden,
             by_relevance=question.by_relevance,
             learnt=meant.learnt,
+            said=repr(question.filters),
         )
         work = self._work(answer, wanted, None if page is None else page.epoch)
         ranked, cached = await self._ranked(answer, work, skip_cache=self._skips(question))
@@ -255,7 +225,8 @@ class Serving:
         arrived = answer.call.arrived
         soft = arrived + share * (answer.deadline.at - arrived)
         ranked_by = self._engine.ranker(answer.call)
-        return Work(wanted, epoch, ranked_by, max(now, soft), self._now_us())
+        clicks = self._behaviour.changes(wanted.understood.text)
+        return Work(wanted, epoch, ranked_by, clicks, max(now, soft), self._now_us())
 
     async def _ranked(self, answer: Answer, work: Work, *, skip_cache: bool) -> tuple[Ranked, bool]:
         epoch = self._index().epoch if work.epoch is None else work.epoch
@@ -300,7 +271,11 @@ class Serving:
         rankings: dict[str, Sequence[int]] = {}
         for team, parameters in contest.teams.items():
             mine = {**asked.assigned.parameters, **parameters}
-            rankings[team] = await self._contender(answer, asked, mine)
+            try:
+                rankings[team] = await self._contender(answer, asked, mine)
+            except InferdError as error:  # the other team plays alone
+                answer.degrade(Degradation("experiments", ABSENT, error.reason))
+                rankings[team] = asked.order
         drawn = team_draft(rankings, len(asked.order), request=asked.question.request_id)
         asked.order = drawn.items
         asked.teams = dict(zip(drawn.items, drawn.teams, strict=True))
@@ -344,7 +319,7 @@ class Serving:
     async def _response(self, answer: Answer, asked: Asked, page: Page | None) -> pb.SearchResponse:
         question, ranked = asked.question, asked.ranked
         retrieved = ranked.retrieved
-        pins = await self._pins(answer, asked)
+        pins = await self._paging.pins(answer, asked)
         here = page or Page(retrieved.epoch, 0, tuple(asked.order), asked.meant.number)
         shown = pages.shown(
             here,
@@ -354,7 +329,7 @@ class Serving:
             depth=self._depth,
             pins=[(pin.position, pin.id) for pin in asked.meant.curated.pins if pin.id in pins],
         )
-        hits = await self._hits(answer, asked, shown, pins)
+        hits = await self._paging.hits(answer, asked, shown, pins)
         self._behaviour.shown([each.document.id for each in hits], self._now_us(), first=here.shown)
         following = ""
         if shown.next is not None and self._index().keep(retrieved.epoch):
@@ -366,7 +341,7 @@ class Serving:
         failed = any(each.stage == RANKING for each in answer.degradations)
         return pb.SearchResponse(
             request_id=question.request_id,
-            hits=[self._hit(each, asked) for each in hits],
+            hits=[self._paging.hit(each, asked) for each in hits],
             total=retrieved.total + len(pins),
             next_page_token=following,
             facets=answers.facets(retrieved.facets),
@@ -403,79 +378,6 @@ class Serving:
         assert self._settings.index is not None, "there is a service"
         return self._settings.index
 
-    async def _pins(self, answer: Answer, asked: Asked) -> Mapping[str, StoredDocument]:
-        """Return the documents that have places of their own, by id: if they pass the filters."""
-        question, epoch = asked.question, asked.ranked.retrieved.epoch
-        if not asked.meant.curated.pins or not question.by_relevance:
-            return {}
-        ids = [each.id for each in asked.meant.curated.pins]
-        try:
-            return await self._index().get(ids, answer.deadline, epoch, question.filters)
-        except InferdError as error:  # or the epoch of an old answer is no more
-            answer.degrade(Degradation("curations", ABSENT, error.reason))
-            return {}
-
-    async def _hits(
-        self, answer: Answer, asked: Asked, shown: Shown, pins: Mapping[str, StoredDocument]
-    ) -> list[Hit]:
-        found = [self._of_window(asked, place) for place in shown.window]
-        if shown.count:
-            found += await self._behind(answer, asked, shown)
-        left, pinned = iter(found), dict(shown.pins)
-        hits: list[Hit] = []
-        for place in range(len(found) + len(pinned)):
-            if place in pinned:
-                hits.append(Hit(document=pins[pinned[place]], score=0.0, pinned=True))
-            else:
-                hits.append(next(left))
-        return hits
-
-    def _of_window(self, asked: Asked, place: int) -> Hit:
-        ranked, retrieved = asked.ranked, asked.ranked.retrieved
-        document, text = retrieved.documents[place], float(retrieved.text_scores[place])
-        scored = ranked.scored
-        is_scored = scored is not None and place < len(scored.scores)
-        ranking = float(scored.scores[place]) if scored is not None and is_scored else None
-        told: Mapping[str, float] = {}
-        if asked.question.debug and scored is not None and is_scored:
-            assert self._settings.ranker is not None
-            row: list[float] = scored.told[place].tolist()
-            told = dict(zip(self._settings.ranker.inputs, row, strict=True))
-        return Hit(
-            document=document,
-            score=text if ranking is None else ranking,
-            text_score=text,
-            ranking_score=ranking,
-            personal=self._tastes.worth(document, asked.affinity) if asked.affinity else 0.0,
-            team=asked.teams.get(place, ""),
-            told=told,
-            places=self._places(asked, place) if asked.question.debug else None,
-        )
-
-    def _places(self, asked: Asked, place: int) -> dict[str, int]:
-        order, mine = asked.ranked.order, asked.order
-        there = {"retrieval": place, "ranking": order.index(place)}
-        return there | ({"personal": mine.index(place)} if place in mine else {})
-
-    async def _behind(self, answer: Answer, asked: Asked, shown: Shown) -> list[Hit]:
-        """Return hits behind the window, in the order of the words or of the sort."""
-        query = self._engine.asked(
-            asked.work.wanted, asked.ranked.understood, shown.offset, shown.count
-        )
-        epoch = asked.ranked.retrieved.epoch
-        found = await self._index().search(query, answer.deadline, epoch)
-        return [
-            Hit(document=document, score=float(score), text_score=float(score))
-            for document, score in zip(found.documents, found.text_scores, strict=True)
-        ]
-
-    def _hit(self, it: Hit, asked: Asked) -> pb.SearchHit:
-        schema, marked = self._index().schema, dict[str, str]()
-        if asked.question.highlight:
-            marks = Highlights.of(asked.ranked.understood.words)
-            marked = marks.fields(it.document.fields, schema.text)
-        return answers.hit(it, schema.returned, marked, debug=asked.question.debug)
-
     def _source(self, asked: Asked) -> "pb.SearchResponse.Source":
         if not asked.cached:
             return pb.SearchResponse.COMPUTED
@@ -508,21 +410,36 @@ class Serving:
             asked = await self._asked(answer, question, self._assigned(question), None)
             query = self._engine.asked(asked.work.wanted, asked.ranked.understood)
             why, lost = await index.explain(query, id, answer.deadline)
+            pins = await self._paging.pins(answer, asked)
         response = pb.ExplainHitResponse(
             understood=answers.understood(asked.ranked.understood), text_explanation=why, lost=lost
         )
-        self._explained(response, asked, id)
+        self._explained(response, asked, id, pins)
         return response
 
-    def _explained(self, response: pb.ExplainHitResponse, asked: Asked, id: str) -> None:
-        ids = asked.ranked.retrieved.ids
+    def _explained(
+        self,
+        response: pb.ExplainHitResponse,
+        asked: Asked,
+        id: str,
+        pins: Mapping[str, StoredDocument],
+    ) -> None:
+        ids, total = asked.ranked.retrieved.ids, asked.ranked.retrieved.total
+        there = [(pin.position, pin.id) for pin in asked.meant.curated.pins if pin.id in pins]
+        places = pages.placed(there, min(total + len(pins), self._depth))
+        for place, pin in places.items():
+            if pin == id:  # the search leaves it out, and yet it is not hidden
+                response.position, response.lost = place, ""
+                hit = Hit(document=pins[id], score=0.0, pinned=True)
+                response.hit.CopyFrom(self._paging.hit(hit, asked))
+                return
         if id not in ids:
             response.lost = response.lost or "below_window"
             return
         place = ids.index(id)
-        response.position = [*asked.order].index(place)
-        hit = self._of_window(asked, place)
-        response.hit.CopyFrom(self._hit(hit, asked))
+        response.position = pages.among([*asked.order].index(place), places)
+        hit = self._paging.of_window(asked, place)
+        response.hit.CopyFrom(self._paging.hit(hit, asked))
 
 
 def _unit(question: Question) -> Mapping[str, str]:

@@ -111,6 +111,12 @@ class Stocking:
 
     def _new(self, message: pb.Document, field: str) -> NewDocument:
         given = {name: _given(value) for name, value in message.fields.items()}
+        if wrong := [
+            Violation(f"{field}.fields.{name[:64]}", "there must be a value")
+            for name, value in message.fields.items()
+            if value.WhichOneof("value") is None
+        ]:
+            raise InvalidRequest(wrong[0].description, violations=wrong)
         made = self._index().documents.checked(message.id, given)
         if isinstance(made, NewDocument):
             return made

@@ -78,6 +78,8 @@ class Suggesting:
                 await self.refresh()
             except InferdError as error:  # it is tried again
                 log.warning("what is to be suggested could not be read: %s", error)
+            except Exception:  # and so it is whatever happens, or nothing new would be suggested
+                log.exception("what is to be suggested could not be read")
             await asyncio.sleep(self._settings.refresh_s)
 
     async def refresh(self) -> None:
