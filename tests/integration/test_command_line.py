@@ -340,7 +340,7 @@ def test_an_address_that_is_not_ours(tmp_path: Path, transport: Transport, host:
 def test_it_announces_what_it_serves_and_where(server: Server) -> None:
     lines = server.announcement.splitlines()
 
-    assert lines[0].startswith(f"inferd {__version__} serves 26 models from ")
+    assert lines[0].startswith(f"inferd {__version__} serves 27 models from ")
     assert any(line.split() == ["simple", "1", "READY"] for line in lines)
     assert f"  metrics  {server.http}/metrics" in lines
     assert f"  grpcurl -plaintext {server.address} list" in lines
